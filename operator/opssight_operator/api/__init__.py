@@ -1,1 +1,5 @@
+"""The contract with users: one pydantic model per kind, conditions and reasons, CRD generation."""
 
+GROUP = "opssight.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"

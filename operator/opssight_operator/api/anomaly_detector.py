@@ -1,0 +1,273 @@
+"""AnomalyDetector: scores the series of PromQL queries and owns the alert on that score."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from .base import Decimal, Duration, KubeModel, LocalRef, Name, PromQL, Resource, list_atomic, list_map
+from .conditions import Condition
+
+Direction = Literal["Above", "Below", "Both"]
+MethodType = Literal["ZScore", "RobustZScore"]
+SeriesState = Literal["Normal", "Anomalous", "WarmingUp", "NoData"]
+Severity = Literal["None", "Low", "Medium", "High", "Critical"]
+Labels = dict[str, Annotated[str, StringConstraints(max_length=1024)]]
+Number = Annotated[str, StringConstraints(max_length=32)]
+Time = Annotated[str, StringConstraints(max_length=32)]
+
+
+class MinDeviation(KubeModel):
+    """How far a value must be from the expected one to count; both must be exceeded when both are set."""
+
+    absolute: Decimal | None = None
+    """absolute deviation in the unit of the metric."""
+    relative: Decimal | None = None
+    """relative deviation as a fraction of the expected value; 0.2 means 20 %."""
+
+    CEL = (
+        ("!has(self.absolute) || double(self.absolute) >= 0.0", "minDeviation.absolute must be 0 or more"),
+        ("!has(self.relative) || double(self.relative) >= 0.0", "minDeviation.relative must be 0 or more"),
+    )
+
+
+class ValueRange(KubeModel):
+    """What the metric can be; a value outside is anomalous at once."""
+
+    min: Decimal | None = None
+    """min is the smallest possible value."""
+    max: Decimal | None = None
+    """max is the largest possible value."""
+
+    CEL = (
+        (
+            "!has(self.min) || !has(self.max) || double(self.min) < double(self.max)",
+            "range.min must be less than range.max",
+        ),
+    )
+
+
+class Volume(KubeModel):
+    """A guard for low traffic: below it nothing is anomalous."""
+
+    expr: PromQL
+    """expr is a PromQL query whose series match those of the query by the labels they share."""
+    min: Decimal
+    """min is the volume from which on a point is judged."""
+
+
+class Query(KubeModel):
+    """One metric and the policies that belong to it."""
+
+    name: Name
+    """name of the query within the detector."""
+    expr: PromQL
+    """expr is the PromQL query whose series are scored."""
+    direction: Direction = "Both"
+    """direction in which a deviation counts: Above, Below or Both (the default)."""
+    min_deviation: MinDeviation | None = None
+    """minDeviation keeps small deviations from being anomalous; when it is absent every deviation counts."""
+    range: ValueRange | None = None
+    """range of possible values; a value outside is anomalous at once."""
+    volume: Volume | None = None
+    """volume is the low-traffic guard; when it is absent every point is judged."""
+
+
+class ZScoreMethod(KubeModel):
+    """Mean and standard deviation of the training window."""
+
+    sensitivity: Decimal = "2"
+    """sensitivity is how many standard deviations are normal; the default is 2."""
+
+    CEL = (
+        (
+            "double(self.sensitivity) > 0.0 && double(self.sensitivity) <= 100.0",
+            "zScore.sensitivity must be above 0 and at most 100",
+        ),
+    )
+
+
+class RobustZScoreMethod(KubeModel):
+    """Median and median absolute deviation of the training window."""
+
+    sensitivity: Decimal = "3"
+    """sensitivity is how many robust standard deviations are normal; the default is 3."""
+
+    CEL = (
+        (
+            "double(self.sensitivity) > 0.0 && double(self.sensitivity) <= 100.0",
+            "robustZScore.sensitivity must be above 0 and at most 100",
+        ),
+    )
+
+
+class Method(KubeModel):
+    """The method that scores, and its own block of parameters."""
+
+    type: MethodType = "ZScore"
+    """type of the method: ZScore (the default) or RobustZScore."""
+    z_score: ZScoreMethod | None = None
+    """zScore holds the parameters of type ZScore."""
+    robust_z_score: RobustZScoreMethod | None = None
+    """robustZScore holds the parameters of type RobustZScore."""
+
+    CEL = (
+        (
+            "!has(self.zScore) || self.type == 'ZScore'",
+            "method.zScore may be set only when method.type is ZScore",
+        ),
+        (
+            "!has(self.robustZScore) || self.type == 'RobustZScore'",
+            "method.robustZScore may be set only when method.type is RobustZScore",
+        ),
+    )
+
+
+class Alert(KubeModel):
+    """The owned alert on the score."""
+
+    for_: Duration = Field(default="5m", alias="for")
+    """for is how long the score must stay above 1 before the alert fires; the default is 5m."""
+    keep_firing_for: Duration | None = None
+    """keepFiringFor is how long the alert keeps firing after the score has come back."""
+    labels: Annotated[Labels, Field(max_length=32)] = Field(default_factory=lambda: {"severity": "warning"})
+    """labels of the alert."""
+    annotations: Annotated[Labels, Field(max_length=32)] = Field(default_factory=dict)
+    """annotations of the alert; summary and description are made when they are absent."""
+    rule_labels: Annotated[Labels, Field(max_length=32)] = Field(default_factory=dict)
+    """ruleLabels are the labels of the PrometheusRule object, for a ruleSelector such as
+    release=kube-prometheus-stack."""
+
+
+class AnomalyDetectorSpec(KubeModel):
+    """What to score, how, and whom to tell."""
+
+    source_ref: LocalRef = Field(default_factory=lambda: LocalRef(name="default"))
+    """sourceRef names the MetricsSource; the default is the one named default."""
+    suspend: bool = False
+    """suspend stops all work on this detector; its rule stays as it is."""
+    queries: Annotated[list[Query], Field(min_length=1, max_length=10, json_schema_extra=list_map("name"))]
+    """queries whose series are scored."""
+    step: Duration = "1m"
+    """step between two points; the default is 1m."""
+    training_window: Duration = "7d"
+    """trainingWindow is how much history the model learns from; the judged points are never part of it."""
+    interval: Duration = "1m"
+    """interval between two evaluations; the default is 1m."""
+    min_training_samples: Annotated[int, Field(ge=3, le=100000)] = 30
+    """minTrainingSamples is how many samples a series needs before it is judged; the default is 30."""
+    method: Method = Field(default_factory=Method)
+    """method that scores the series."""
+    alert: Alert | None = None
+    """alert asks for an owned PrometheusRule on the exported score; when it is absent there is none."""
+
+    CEL = (
+        ("duration(self.interval) >= duration('1s')", "interval must be at least 1s"),
+        ("duration(self.step) >= duration('1s')", "step must be at least 1s"),
+    )
+
+
+class SeriesStatus(KubeModel):
+    """One series as it was when the status was last written."""
+
+    query: Annotated[str, StringConstraints(max_length=63)]
+    """query that the series belongs to."""
+    labels: Annotated[Labels, Field(max_length=64)]
+    """labels of the series."""
+    state: SeriesState
+    """state is Normal, Anomalous, WarmingUp or NoData."""
+    value: Number | None = None
+    """value that was observed."""
+    expected: Number | None = None
+    """expected value."""
+    lower: Number | None = None
+    """lower bound of what is normal."""
+    upper: Number | None = None
+    """upper bound of what is normal."""
+    score: Number | None = None
+    """score: 0 is as expected, 1 is at the boundary, above 1 is anomalous."""
+    severity: Severity | None = None
+    """severity that follows from the score."""
+    since: Time | None = None
+    """since when the series has been in this state."""
+
+
+class Anomaly(KubeModel):
+    """One episode: consecutive anomalous points of one series."""
+
+    query: Annotated[str, StringConstraints(max_length=63)]
+    """query that the series belongs to."""
+    labels: Annotated[Labels, Field(max_length=64)]
+    """labels of the series."""
+    start: Time
+    """start is the time of the first anomalous point."""
+    end: Time | None = None
+    """end is the time of the last anomalous point; absent while the episode is open."""
+    peak: Number
+    """peak is the value at the highest score."""
+    peak_score: Number
+    """peakScore is the highest score of the episode."""
+    expected: Number | None = None
+    """expected value at the peak."""
+    deviation: Number | None = None
+    """deviation of the peak from the expected value, in the unit of the metric."""
+    severity: Severity
+    """severity that follows from the peak score."""
+    explanation: Annotated[str, StringConstraints(max_length=1024)]
+    """explanation in one sentence: what was seen, what was expected, how far, since when."""
+
+
+class Summary(KubeModel):
+    """Counts of series by state."""
+
+    series: Annotated[int, Field(ge=0)] = 0
+    """series in all."""
+    anomalous: Annotated[int, Field(ge=0)] = 0
+    """anomalous is how many series are in an open episode."""
+    warming_up: Annotated[int, Field(ge=0)] = 0
+    """warmingUp is how many series are not judged yet."""
+    no_data: Annotated[int, Field(ge=0)] = 0
+    """noData is how many series have no recent sample."""
+
+
+class ModelStatus(KubeModel):
+    """What the model was trained on."""
+
+    method: MethodType
+    """method that was used."""
+    samples: Annotated[int, Field(ge=0)]
+    """samples in the training window, all series together."""
+    from_: Time = Field(alias="from")
+    """from is the start of the training window when the status was written."""
+    to: Time
+    """to is the end of the training window when the status was written."""
+    digest: Annotated[str, StringConstraints(max_length=71)]
+    """digest of the method, its parameters and the queries."""
+
+
+class AnomalyDetectorStatus(KubeModel):
+    """What the detector saw; written when its meaning changes, never per evaluation."""
+
+    conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] = Field(
+        default_factory=list
+    )
+    """conditions of the detector: Ready, DataAvailable, ModelTrained and RuleLoaded."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """observedGeneration is the generation of the spec that this status speaks about."""
+    summary: Summary | None = None
+    """summary of all series."""
+    series: Annotated[list[SeriesStatus], Field(max_length=20, json_schema_extra=list_atomic())] = Field(
+        default_factory=list
+    )
+    """series with the highest scores, at most 20."""
+    anomalies: Annotated[list[Anomaly], Field(max_length=20, json_schema_extra=list_atomic())] = Field(
+        default_factory=list
+    )
+    """anomalies are the last 20 episodes, the newest first."""
+    model: ModelStatus | None = None
+    """model that judged last."""
+
+
+class AnomalyDetector(Resource[AnomalyDetectorSpec, AnomalyDetectorStatus]):
+    """An AnomalyDetector as the operator keeps it."""

@@ -1,0 +1,41 @@
+"""Every name that OpsSight puts into a user's cluster or Prometheus: one place, no strings elsewhere."""
+
+from __future__ import annotations
+
+FIELD_MANAGER = "opssight"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "opssight-operator"
+OWNER_KIND_LABEL = "opssight.dev/owner-kind"
+OWNER_NAME_LABEL = "opssight.dev/owner-name"
+
+THRESHOLD_RECORD = "opssight:threshold"
+THRESHOLD_GAUGE = "opssight_threshold"
+PROPOSED_GAUGE = "opssight_threshold_proposed"
+
+SCORE_GAUGE = "opssight_anomaly_score"
+EXPECTED_GAUGE = "opssight_anomaly_expected"
+LOWER_GAUGE = "opssight_anomaly_lower"
+UPPER_GAUGE = "opssight_anomaly_upper"
+VALUE_GAUGE = "opssight_anomaly_value"
+RESOURCE_GAUGES = (
+    (SCORE_GAUGE, "Score of the newest point: 0 as expected, 1 at the boundary, above 1 anomalous."),
+    (EXPECTED_GAUGE, "Expected value of the newest point, in the unit of the metric."),
+    (LOWER_GAUGE, "Lower bound of what is normal, in the unit of the metric."),
+    (UPPER_GAUGE, "Upper bound of what is normal, in the unit of the metric."),
+    (VALUE_GAUGE, "Newest value that was judged, in the unit of the metric."),
+    (THRESHOLD_GAUGE, "Current threshold of a ThresholdPolicy."),
+    (PROPOSED_GAUGE, "Threshold that history suggests, before the guardrails."),
+)
+
+RULE_NAME_PREFIX = {"AnomalyDetector": "opssight-adet", "ThresholdPolicy": "opssight-tpol"}
+ANOMALY_ALERT = "OpsSightAnomaly"
+
+
+def rule_object_name(kind: str, name: str) -> str:
+    """Name of the PrometheusRule that a resource owns."""
+    return f"{RULE_NAME_PREFIX[kind]}-{name}"
+
+
+def rule_group_name(kind: str, namespace: str, name: str) -> str:
+    """Name of the rule group inside it; it carries the namespace, so that it is unique in Prometheus."""
+    return f"{RULE_NAME_PREFIX[kind]}-{namespace}-{name}"

@@ -1,0 +1,102 @@
+"""What was read before a decision: frozen values, gathered once.
+
+Arrays are ``[time, series]`` float64 with NaN for "no sample"; times are seconds since the epoch, UTC,
+on the grid of the query's step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The answer to one range query.
+
+    ``times [time]``, ``values [time, series]``, ``labels`` one mapping a series in the order of the
+    columns (sorted by label set, so that equal data gives equal frames), and what Prometheus warned of.
+    """
+
+    times: FloatArray
+    values: FloatArray
+    labels: tuple[Labels, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def n_series(self) -> int:
+        """How many series there are."""
+        return len(self.labels)
+
+    def between(self, start: float, end: float) -> Frame:
+        """The part with ``start <= time < end``."""
+        rows = slice(int(np.searchsorted(self.times, start)), int(np.searchsorted(self.times, end)))
+        return Frame(self.times[rows], self.values[rows], self.labels, self.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRule:
+    """One rule as Prometheus itself lists it."""
+
+    group: str
+    name: str
+    kind: str  # "alerting" or "recording"
+    health: str  # "ok", "err" or "unknown"
+    last_error: str = ""
+    firing: int = 0
+    labels: Labels = field(default_factory=dict)
+    query: str = ""  # as Prometheus prints it, in canonical form
+
+
+class RuleObjectState(Enum):
+    """What stands at the place of our PrometheusRule."""
+
+    ABSENT = "absent"
+    OURS = "ours"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleObservation:
+    """The owned rule as it is: the object in Kubernetes and what Prometheus has loaded.
+
+    ``loaded`` is None when Prometheus was not asked or did not answer. ``thresholds`` are the recorded
+    values found in our own object, keyed by its sorted label items: the last good values survive a lost status.
+    """
+
+    state: RuleObjectState = RuleObjectState.ABSENT
+    digest: str = ""
+    loaded: tuple[LoadedRule, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryObservation:
+    """One query of a detector: the training window, and the points to judge, which never overlap."""
+
+    name: str
+    training: Frame
+    judged: Frame  # the same series in the same columns as ``training``
+    volume: FloatArray | None = None  # [time, series] aligned to ``judged``; None without a guard
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorObservation:
+    """Everything an AnomalyDetector's decision rests on."""
+
+    queries: tuple[QueryObservation, ...]
+    rule: RuleObservation = RuleObservation()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyObservation:
+    """Everything a ThresholdPolicy's decision rests on. The newest row says whether the alert would fire now."""
+
+    history: Frame
+    rule: RuleObservation = RuleObservation()

@@ -1,0 +1,115 @@
+"""What the use cases need from the outside, declared by the consumer.
+
+Every method raises errors of ``opssight_operator.errors`` and nothing else; adapters map the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from ..api.metrics_source import MetricsSource
+from ..core.observation import Frame, LoadedRule, RuleObservation
+from ..core.plan import Event, Gauge, RuleObject
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The resource that a rule, an Event or a gauge belongs to."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str
+    uid: str
+
+
+class MetricSource(Protocol):
+    """One Prometheus, seen with the rights of one namespace: its matchers are already enforced."""
+
+    async def range(self, expr: str, start: float, end: float, step: float) -> Frame:
+        """Samples of ``expr`` at ``start, start + step, ...`` up to and including ``end`` (seconds)."""
+        ...
+
+    async def rules(self, group: str) -> tuple[LoadedRule, ...]:
+        """The rules of one group as Prometheus lists them; empty when it has no such group."""
+        ...
+
+
+class Sources(Protocol):
+    """The MetricsSources that the operator knows."""
+
+    def bind(self, source_name: str, namespace: str) -> MetricSource:
+        """The source for one namespace; raises ``SourceMissing`` or ``NotAllowed``."""
+        ...
+
+    def get(self, source_name: str) -> MetricsSource | None:
+        """The resource itself."""
+        ...
+
+
+class RuleStore(Protocol):
+    """PrometheusRule objects in Kubernetes."""
+
+    async def observe(self, owner: Owner, name: str) -> RuleObservation:
+        """The object of that name: absent, ours (owned by ``owner``) or foreign."""
+        ...
+
+    async def apply(self, owner: Owner, rule: RuleObject) -> None:
+        """Server-side apply with our field manager, owned by ``owner``; raises ``ConflictError``."""
+        ...
+
+    async def remove(self, owner: Owner, name: str) -> None:
+        """Delete the object if ``owner`` owns it; nothing happens when it is absent."""
+        ...
+
+
+class StatusStore(Protocol):
+    """The status subresource of our kinds."""
+
+    async def write(self, owner: Owner, status: dict[str, object], generation: int) -> None:
+        """Replace the status."""
+        ...
+
+
+class Recorder(Protocol):
+    """Kubernetes Events."""
+
+    async def record(self, owner: Owner, events: Sequence[Event]) -> None:
+        """Write Events; similar ones within minutes become one series. Never raises."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Our own /metrics."""
+
+    def set_gauges(self, owner: Owner, gauges: Sequence[Gauge]) -> None:
+        """Replace all gauges of this resource."""
+        ...
+
+    def clear_gauges(self, owner: Owner) -> None:
+        """Forget the gauges of a resource that is gone."""
+        ...
+
+
+class Compute(Protocol):
+    """Somewhere to run numpy and models off the event loop."""
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """The result of a pure function, computed in a bounded pool."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything at once, handed to the use cases by the composition root."""
+
+    sources: Sources
+    rules: RuleStore
+    status: StatusStore
+    recorder: Recorder
+    telemetry: Telemetry
+    compute: Compute

@@ -1,0 +1,67 @@
+"""Everything that can be set from outside, read once from ``OPSSIGHT_*`` by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Frozen settings; the environment variable of ``metrics_port`` is ``OPSSIGHT_METRICS_PORT``."""
+
+    namespaces: tuple[str, ...] = ()  # empty: the whole cluster (comma-separated in the environment)
+    operator_namespace: str = "opssight-system"  # of the Lease, the Secrets and the ServiceAccount
+    identity: str = ""  # of this replica in the Lease; empty: host name and a random suffix
+    metrics_host: str = "0.0.0.0"  # noqa: S104 - a pod listens on its own address
+    metrics_port: int = 8080
+    health_port: int = 8081
+    log_format: str = "json"  # json or text
+    log_level: str = "INFO"
+    leader_election: bool = True
+    lease_name: str = "opssight-operator"
+    lease_seconds: float = 15.0  # a replica that has not renewed for so long is dead
+    renew_seconds: float = 4.0
+    shutdown_seconds: float = 8.0  # what a graceful stop may take
+    fetch_threads: int = 8
+    compute_threads: int = 2
+    max_concurrent_reconciles: int = 8
+    max_concurrent_per_namespace: int = 4
+    max_series_exported: int = 200  # a resource, all queries together
+    max_training_points: int = 50_000_000  # cells of one training window
+    min_interval_seconds: float = 1.0
+    status_heartbeat_seconds: float = 900.0
+    rule_check_seconds: float = 30.0  # how often a loaded rule is looked for again
+    api_timeout_seconds: float = 15.0
+    backoff_seconds: float = 5.0  # the first retry after a dependency failed; doubles, with jitter
+    max_backoff_seconds: float = 300.0
+    cache_bytes: int = 268_435_456  # of fetched windows
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Settings from ``OPSSIGHT_*``; ``ValueError`` names the variable, its value and what is allowed."""
+        values: dict[str, object] = {}
+        for field in fields(cls):
+            name = f"OPSSIGHT_{field.name.upper()}"
+            text = environment.get(name)
+            if text is not None:
+                values[field.name] = _parse(name, text, field.default)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def _parse(name: str, text: str, default: object) -> object:
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"{name} is {text!r}; it must be true or false")
+        return text.lower() == "true"
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, int | float):
+        try:
+            number = type(default)(text)
+        except ValueError:
+            raise ValueError(f"{name} is {text!r}; it must be a number") from None
+        if number < 0:
+            raise ValueError(f"{name} is {text!r}; it must be 0 or more")
+        return number
+    return text
