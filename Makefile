@@ -1,0 +1,59 @@
+# Two commands do everything: `make demo` and `make test`. `make check` is the fast lane.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := operator detectors localcluster demo tests benchmarks
+
+.PHONY: help demo test check lint types layers generated unit setup cluster generate clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Make the Python environment
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@echo "==> Python environment in $(VENV) (once, about a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Set PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+cluster: $(STAMP) ## Build the servers of the local cluster (once, about 10 minutes)
+	@$(BIN)/python -m localcluster build
+
+demo: cluster ## Run the whole loop on this machine; ONCE=1 exits when everything was seen
+	@$(BIN)/python -m demo $(if $(ONCE),--once)
+
+lint: $(STAMP)
+	@echo "==> lint"
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/ruff format --quiet --check $(SOURCES)
+
+types: $(STAMP)
+	@echo "==> types"
+	@$(BIN)/mypy
+
+layers: $(STAMP)
+	@echo "==> layers"
+	@$(BIN)/lint-imports --no-cache >/tmp/opssight-layers.$$$$ 2>&1 && rm -f /tmp/opssight-layers.$$$$ || { cat /tmp/opssight-layers.$$$$; rm -f /tmp/opssight-layers.$$$$; exit 1; }
+
+unit: $(STAMP)
+	@echo "==> unit"
+	@$(BIN)/python -m pytest -q tests/unit tests/contract
+
+check: ## Lint, types, layers and unit tests, in under a minute
+	@$(MAKE) --no-print-directory -j2 lint layers types
+	@$(MAKE) --no-print-directory unit
+
+test: cluster ## Everything that can be checked on one machine
+	@$(MAKE) --no-print-directory -j2 lint layers types
+	@echo "==> tests, on real servers"
+	@$(BIN)/python -m pytest tests
+
+generate: $(STAMP) ## Write crds/ and the generated docs anew
+	@$(BIN)/python -m opssight_operator.api.schema
+
+clean: ## Remove what was made in the checkout
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
