@@ -269,6 +269,9 @@ class ThresholdPolicyStatus(KubeModel):
         default_factory=list
     )
     """history of the last 10 changes, the newest first."""
+    digest: Annotated[str, StringConstraints(max_length=71)] | None = None
+    """digest of the expression, the bound and perLabels that the thresholds speak about; when it changes they start
+    anew."""
 
 
 class ThresholdPolicy(Resource[ThresholdPolicySpec, ThresholdPolicyStatus]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +68,14 @@ class RuleObjectState(Enum):
 class RuleObservation:
     """The owned rule as it is: the object in Kubernetes and what Prometheus has loaded.
 
-    ``loaded`` is None when Prometheus was not asked or did not answer. ``thresholds`` are the recorded
-    values found in our own object, keyed by its sorted label items: the last good values survive a lost status.
+    ``loaded`` is None when Prometheus was not asked or did not answer. ``groups`` are the ``spec.groups`` of our
+    own object as they stand in Kubernetes (empty when it is absent or foreign): the thresholds recorded in them
+    survive a lost status. ``digest`` is ``core.rules.rule_digest`` of its labels and groups.
     """
 
     state: RuleObjectState = RuleObjectState.ABSENT
     digest: str = ""
+    groups: tuple[Mapping[str, Any], ...] = ()
     loaded: tuple[LoadedRule, ...] | None = None
 
 
@@ -100,3 +103,14 @@ class PolicyObservation:
 
     history: Frame
     rule: RuleObservation = RuleObservation()
+
+
+Flavour = Literal["Prometheus", "Thanos", "Mimir", "VictoriaMetrics", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Who answers behind a MetricsSource; ``version`` is empty when the server does not say."""
+
+    flavour: Flavour = "Unknown"
+    version: str = ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ..api.metrics_source import MetricsSource
-from ..core.observation import Frame, LoadedRule, RuleObservation
+from ..core.observation import Frame, LoadedRule, RuleObservation, ServerInfo
 from ..core.plan import Event, Gauge, RuleObject
 
 T = TypeVar("T")
@@ -48,6 +48,10 @@ class Sources(Protocol):
 
     def get(self, source_name: str) -> MetricsSource | None:
         """The resource itself."""
+        ...
+
+    async def probe(self, source_name: str) -> ServerInfo:
+        """Ask the server who it is, with the source's own credentials; raises ``DependencyError``."""
         ...
 
 
