@@ -1,1 +1,26 @@
+"""Thresholds: learned from history, simulated before they are delivered."""
 
+from .base import BatchEstimator, Bound, Estimate, Estimator, estimate_many
+from .percentile import Percentile
+from .registry import ESTIMATORS, estimator_of
+from .simulation import AlertRule, Episodes, Evaluations, evaluations, simulate, simulate_on
+from .summary import VolumeSummary, summary
+
+__all__ = [
+    "ESTIMATORS",
+    "AlertRule",
+    "BatchEstimator",
+    "Bound",
+    "Episodes",
+    "Estimate",
+    "Estimator",
+    "Evaluations",
+    "Percentile",
+    "VolumeSummary",
+    "estimate_many",
+    "estimator_of",
+    "evaluations",
+    "simulate",
+    "simulate_on",
+    "summary",
+]

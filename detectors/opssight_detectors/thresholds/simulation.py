@@ -1,0 +1,172 @@
+"""The alerts that a rule would have raised over a history, episode by episode.
+
+An alerting rule is a state machine for each series: pending while its expression is beyond the
+threshold, firing once that has lasted for ``for``, and firing on for ``keep_firing_for`` after the
+expression came back or its sample was gone (rules/alerting.go of Prometheus is the reference, and the
+tests run against it). Here the same answer comes from whole runs of the expression at once: runs that
+are at most ``keep_firing_for`` apart are one chain, and a chain fires from the first of its runs that
+lasts long enough. ``tests/oracles/thresholds_simulation.py`` is the state machine itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import FloatArray
+from .base import Bound
+
+_ROUNDING = 1e-6  # seconds; times are milliseconds in Prometheus, so two instants this close are one
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """``expression > threshold`` (``<`` for a lower bound) with its durations in seconds.
+
+    ``interval`` is the evaluation interval; None evaluates at each row. ``lookback`` is how long a
+    sample is good for: 0 for the answer of a range query, which has looked back already, so that a
+    missing cell means that the expression had no answer; 300 for raw scrapes.
+    """
+
+    threshold: float
+    bound: Bound = Bound.UPPER
+    for_seconds: float = 0.0
+    keep_firing_for_seconds: float = 0.0
+    interval: float | None = None
+    lookback: float = 0.0
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.threshold):
+            raise ValueError("threshold must be a number, not NaN")
+        for name in ("for_seconds", "keep_firing_for_seconds", "lookback"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be 0 or more seconds, not {value:g}")
+        if self.interval is not None and not (self.interval > 0 and math.isfinite(self.interval)):
+            raise ValueError(f"interval must be more than 0 seconds, not {self.interval:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """Episodes of firing, ordered by series and start; arrays have one entry an episode.
+
+    ``start`` is the evaluation that fired and ``end`` the first one that did not (seconds). Where
+    ``open`` is set the alert was still firing at the last evaluation, and ``end`` is one interval later.
+    ``window`` is the span of all evaluations, first to last plus one interval.
+    """
+
+    series: NDArray[np.intp]
+    start: FloatArray
+    end: FloatArray
+    open: NDArray[np.bool_]
+    window: tuple[float, float]
+    n_series: int
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def durations(self) -> FloatArray:
+        """Seconds that each episode lasted."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """What a rule's expression answered at each evaluation: the part of a simulation that no threshold changes.
+
+    Build it once to simulate many thresholds. ``times [evaluation]`` are evenly spaced, ``values``
+    ``[evaluation, series]`` hold NaN where the expression had no answer.
+    """
+
+    times: FloatArray
+    values: FloatArray
+    interval: float
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """First evaluation, and the last one plus an interval."""
+        return float(self.times[0]), float(self.times[-1]) + self.interval
+
+
+def evaluations(
+    times: FloatArray, values: FloatArray, interval: float | None = None, lookback: float = 0.0
+) -> Evaluations:
+    """Put samples on the grid of a rule's evaluations.
+
+    An evaluation sees the newest row at or before it, as Prometheus does, when that row is younger than
+    a step of the history (or than ``lookback``, within which older samples stand in for missing ones).
+    """
+    times = np.asarray(times, dtype=np.float64)
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim == 1:
+        values = values[:, None]
+    if len(times) == 0 or times.ndim != 1 or len(values) != len(times):
+        raise ValueError(f"values must be [time, series] with a row for each of {len(times)} times, not {values.shape}")
+    gaps = np.diff(times)
+    if len(gaps) and gaps.min() <= 0:
+        raise ValueError("times must ascend")
+    step = float(np.median(gaps)) if len(gaps) else (interval or 60.0)
+    every = step if interval is None else interval
+    even = len(gaps) == 0 or bool((np.abs(gaps - step) < _ROUNDING).all())
+    if even and abs(every - step) < _ROUNDING and lookback == 0:
+        return Evaluations(times, values, every)
+    grid = times[0] + every * np.arange(math.floor((times[-1] - times[0] + _ROUNDING) / every) + 1)
+    newest = np.searchsorted(times, grid + _ROUNDING, side="right") - 1
+    if lookback == 0:
+        seen = values[newest]
+        seen[grid - times[newest] > step - _ROUNDING] = np.nan
+        return Evaluations(grid, seen, every)
+    rows = np.where(np.isnan(values), -1, np.arange(len(times))[:, None])
+    last_sample = np.maximum.accumulate(rows, axis=0)[newest]
+    seen = np.take_along_axis(values, np.maximum(last_sample, 0), axis=0)
+    age = grid[:, None] - times[np.maximum(last_sample, 0)]
+    seen[(last_sample < 0) | (age > lookback - _ROUNDING)] = np.nan
+    return Evaluations(grid, seen, every)
+
+
+def simulate(times: FloatArray, values: FloatArray, rule: AlertRule) -> Episodes:
+    """The episodes of ``rule`` over ``values [time, series]`` sampled at ``times [time]`` (seconds, ascending)."""
+    return simulate_on(evaluations(times, values, rule.interval, rule.lookback), rule)
+
+
+def simulate_on(seen: Evaluations, rule: AlertRule) -> Episodes:
+    """The same on evaluations that are already on their grid."""
+    beyond = seen.values > rule.threshold if rule.bound is Bound.UPPER else seen.values < rule.threshold
+    pending = math.ceil(rule.for_seconds / seen.interval - _ROUNDING)  # evaluations from active to firing
+    keep = math.ceil(rule.keep_firing_for_seconds / seen.interval - _ROUNDING)
+    series, first, after = _runs(beyond)
+    n_rows = len(seen.times)
+
+    follows = np.zeros(len(series), dtype=np.bool_)  # the run is within keep_firing_for of the one before
+    follows[1:] = (series[1:] == series[:-1]) & (first[1:] <= after[:-1] + keep)
+    chain = np.cumsum(~follows) - 1
+    long_enough = np.flatnonzero(first + pending < after)
+    fired, at = np.unique(chain[long_enough], return_index=True)
+    start = first[long_enough[at]] + pending
+    last_of_chain = np.flatnonzero(np.append(~follows[1:], True))[fired] if len(series) else fired
+    end = after[last_of_chain] + keep
+    still = end >= n_rows
+    end_time = seen.times[0] + seen.interval * np.minimum(end, n_rows)
+    return Episodes(
+        series=series[last_of_chain],
+        start=seen.times[0] + seen.interval * start.astype(np.float64),
+        end=end_time,
+        open=still,
+        window=seen.window,
+        n_series=beyond.shape[1],
+    )
+
+
+def _runs(beyond: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Runs of True in each column: column, first row, and the row after the last; ordered by column and row."""
+    edges = np.zeros((beyond.shape[1], beyond.shape[0] + 1), dtype=np.bool_)
+    edges[:, 1:-1] = (beyond[1:] != beyond[:-1]).T
+    if len(beyond):
+        edges[:, 0] = beyond[0]
+        edges[:, -1] = beyond[-1]
+    column, row = np.nonzero(edges)
+    return column[::2], row[::2], row[1::2]
