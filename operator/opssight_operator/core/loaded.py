@@ -1,0 +1,70 @@
+"""Has Prometheus loaded the rules that we own? An object that exists is not yet a rule that runs.
+
+prometheus-operator drops an invalid object whole, and a ruleSelector may pass it by, so that only
+Prometheus' own list is believed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from ..api.conditions import Reason
+from .conditions import Verdict, shortened
+from .observation import LoadedRule, RuleObjectState, RuleObservation
+from .plan import RuleObject
+from .rules import LabelItems, label_items, vector_value
+
+_ERROR_LENGTH = 200
+_HINT = "if it stays so, look whether the ruleSelector of Prometheus asks for a label that ruleLabels could give"
+
+_Identity = tuple[str, LabelItems, float | None]
+
+
+def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdict:
+    """What RuleLoaded says of the ``desired`` rules, given what Prometheus lists."""
+    if desired is None:
+        return Verdict("True", Reason.NO_RULE, "the spec asks for no rule")
+    if observed.state is RuleObjectState.FOREIGN:
+        return Verdict("False", Reason.NAME_CONFLICT, f"the PrometheusRule {desired.name} belongs to somebody else")
+    if observed.state is RuleObjectState.ABSENT:
+        return Verdict("False", Reason.NOT_LOADED, f"the PrometheusRule {desired.name} is being written")
+    if observed.loaded is None:
+        return Verdict("Unknown", Reason.PROMETHEUS_UNREACHABLE, "Prometheus did not say which rules it has loaded")
+    return _missing(desired, observed.loaded) or _health(desired, observed.loaded)
+
+
+def _missing(desired: RuleObject, loaded: Sequence[LoadedRule]) -> Verdict | None:
+    group = str(desired.groups[0]["name"])
+    if not loaded:
+        return Verdict("False", Reason.NOT_LOADED, f"Prometheus does not list the group {group}; {_HINT}")
+    wanted = _wanted(desired)
+    # prometheus-operator may add labels of its own, so only those that we set are compared.
+    label_names = {name for _, labels, _ in wanted for name, _ in labels}
+    missing = wanted - Counter(_identity(rule, label_names) for rule in loaded)
+    if not missing:
+        return None
+    message = f"Prometheus evaluates another version of the group {group}: {missing.total()} of {wanted.total()} rules"
+    return Verdict("False", Reason.NOT_LOADED, f"{message} are not loaded as they stand in the object")
+
+
+def _health(desired: RuleObject, loaded: Sequence[LoadedRule]) -> Verdict:
+    broken = [rule for rule in loaded if rule.health == "err"]
+    if broken:
+        error = shortened(broken[0].last_error or "no error text", _ERROR_LENGTH)
+        return Verdict("False", Reason.RULE_UNHEALTHY, f"Prometheus cannot evaluate {broken[0].name}: {error}")
+    return Verdict("True", Reason.LOADED, f"Prometheus has loaded the group {desired.groups[0]['name']}")
+
+
+def _wanted(desired: RuleObject) -> Counter[_Identity]:
+    wanted: Counter[_Identity] = Counter()
+    for group in desired.groups:
+        for rule in group["rules"]:
+            name = str(rule.get("record") or rule.get("alert"))
+            wanted[(name, label_items(rule.get("labels", {})), vector_value(rule["expr"]))] += 1
+    return wanted
+
+
+def _identity(rule: LoadedRule, label_names: Collection[str]) -> _Identity:
+    labels = {name: value for name, value in rule.labels.items() if name in label_names}
+    return rule.name, label_items(labels), vector_value(rule.query)

@@ -1,0 +1,85 @@
+"""Does a status mean something else than the one that stands there?
+
+A status is written when its meaning changes and never per evaluation: every write goes through etcd to
+every watcher. Values, scores and expectations move at each step without a change of meaning; they come
+along with the next one, and with a heartbeat.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Any
+
+from ..api.anomaly_detector import AnomalyDetectorStatus
+from ..api.base import KubeModel
+from ..api.conditions import Condition
+from ..api.threshold_policy import ThresholdPolicyStatus
+
+
+def status_changed(
+    old: KubeModel, new: KubeModel, *, now: float, interval: float, heartbeat: float, uid: str = ""
+) -> bool:
+    """Whether ``new`` has to be written over ``old``.
+
+    All times are seconds. Besides a change of meaning that is any change at the first evaluation after each
+    ``heartbeat``; its phase comes from ``uid``, so that resources do not write in one moment.
+    """
+    if meaning(old) != meaning(new):
+        return True
+    return old != new and _heartbeat_due(now, interval, heartbeat, uid)
+
+
+def meaning(status: KubeModel) -> object:
+    """What the status says, without the numbers that move at each evaluation; equal meanings compare equal."""
+    if isinstance(status, AnomalyDetectorStatus):
+        return _detector(status)
+    if isinstance(status, ThresholdPolicyStatus):
+        return _policy(status)
+    plain = status.dump()
+    plain["conditions"] = _conditions(getattr(status, "conditions", []))
+    return plain
+
+
+def _detector(status: AnomalyDetectorStatus) -> object:
+    return (
+        status.observed_generation,
+        _conditions(status.conditions),
+        status.summary,
+        # Which of the normal series stand in the list depends on their scores and means nothing.
+        [(s.query, s.labels, s.severity) for s in status.series if s.state == "Anomalous"],
+        [(a.query, a.labels, a.start, a.end, a.severity) for a in status.anomalies],
+        status.model and (status.model.method, status.model.digest),
+    )
+
+
+def _policy(status: ThresholdPolicyStatus) -> object:
+    return (
+        status.observed_generation,
+        _conditions(status.conditions),
+        status.count,
+        [(t.labels, t.current, t.reason, t.changed_at) for t in status.thresholds],
+        [(c.at, c.labels, c.from_, c.to) for c in status.history],
+        status.digest,
+    )
+
+
+def _conditions(conditions: list[Condition]) -> list[tuple[Any, ...]]:
+    """Messages count where something is wrong, but not the numbers in them (ports, counts, durations)."""
+    return [
+        (
+            c.type,
+            c.status,
+            c.reason,
+            c.observed_generation,
+            "" if c.status == "True" else re.sub(r"\d+", "#", c.message),
+        )
+        for c in conditions
+    ]
+
+
+def _heartbeat_due(now: float, interval: float, heartbeat: float, uid: str) -> bool:
+    if heartbeat <= 0:
+        return False
+    phase = zlib.crc32(uid.encode()) % 1000 / 1000 * heartbeat
+    return (now + phase) // heartbeat != (now - interval + phase) // heartbeat

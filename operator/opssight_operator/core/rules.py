@@ -1,0 +1,149 @@
+"""The PrometheusRules that we own, as plain values: the alert on a score, the recorded thresholds, their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..api.anomaly_detector import Alert, AnomalyDetector
+from ..api.base import duration, seconds
+from ..api.threshold_policy import ThresholdPolicy
+from .conventions import (
+    ANOMALY_ALERT,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    OWNER_KIND_LABEL,
+    OWNER_NAME_LABEL,
+    SCORE_GAUGE,
+    THRESHOLD_RECORD,
+    rule_group_name,
+    rule_object_name,
+)
+from .numbers import decimal_text
+from .observation import Labels, RuleObjectState, RuleObservation
+from .plan import ApplyRule, KeepRule, RemoveRule, RuleIntent, RuleObject
+
+LabelItems = tuple[tuple[str, str], ...]
+OWN_THRESHOLD_LABELS = ("policy", "namespace", "bound")
+_LABEL_VALUE_LENGTH = 63  # of Kubernetes; longer names are found by ownerReference alone
+
+
+def detector_rule(detector: AnomalyDetector) -> RuleObject | None:
+    """The alert on the exported score, or None when the spec asks for none."""
+    alert = detector.spec.alert
+    if alert is None:
+        return None
+    meta = detector.metadata
+    rule: dict[str, Any] = {
+        "alert": ANOMALY_ALERT,
+        "expr": f'{SCORE_GAUGE}{{namespace="{meta.namespace}",detector="{meta.name}"}} > 1',
+        "for": duration(seconds(alert.for_)),
+        "labels": dict(alert.labels),
+        "annotations": _annotations(alert, meta.namespace, meta.name),
+    }
+    if alert.keep_firing_for is not None and seconds(alert.keep_firing_for) > 0:
+        rule["keep_firing_for"] = duration(seconds(alert.keep_firing_for))
+    return _rule_object("AnomalyDetector", meta.namespace, meta.name, [rule], alert.rule_labels)
+
+
+def _annotations(alert: Alert, namespace: str, name: str) -> dict[str, str]:
+    made = {
+        "summary": f"{{{{ $labels.query }}}} of {namespace}/{name} is not as expected",
+        "description": (
+            "The anomaly score is {{ $value | humanize }}, and 1 is the boundary of what is normal. "
+            f"What was seen and what was expected: kubectl -n {namespace} describe adet {name}"
+        ),
+    }
+    return {**made, **alert.annotations}
+
+
+def policy_rule(policy: ThresholdPolicy, thresholds: Iterable[tuple[Labels, float]]) -> RuleObject:
+    """One recording rule a threshold: ``opssight:threshold`` with the labels that an alert joins on."""
+    meta = policy.metadata
+    rules = [
+        {
+            "record": THRESHOLD_RECORD,
+            "expr": f"vector({decimal_text(value)})",
+            "labels": threshold_labels(policy, labels),
+        }
+        for labels, value in sorted(thresholds, key=lambda item: label_items(item[0]))
+    ]
+    record = policy.spec.delivery.record
+    return _rule_object("ThresholdPolicy", meta.namespace, meta.name, rules, record.rule_labels if record else {})
+
+
+def threshold_labels(policy: ThresholdPolicy, labels: Labels) -> dict[str, str]:
+    """Labels of a recorded or exported threshold; a ``namespace`` among perLabels is the series' own."""
+    own = {
+        "policy": policy.metadata.name,
+        "namespace": policy.metadata.namespace,
+        "bound": policy.spec.bound.lower(),
+    }
+    return {**own, **labels}
+
+
+def recorded_thresholds(groups: Sequence[Mapping[str, Any]], per_labels: Sequence[str]) -> dict[LabelItems, float]:
+    """The thresholds that stand in our own rule object, by their sorted label items; other rules are passed over."""
+    found: dict[LabelItems, float] = {}
+    for group in groups:
+        for rule in group.get("rules", ()):
+            value = vector_value(str(rule.get("expr", "")))
+            labels = rule.get("labels", {})
+            if (
+                rule.get("record") != THRESHOLD_RECORD
+                or value is None
+                or any(name not in labels for name in per_labels)
+            ):
+                continue
+            found[label_items({name: labels[name] for name in per_labels})] = value
+    return found
+
+
+def vector_value(expr: str) -> float | None:
+    """The number in ``vector(number)``, as we write it and as Prometheus prints it."""
+    text = expr.replace(" ", "")
+    if not (text.startswith("vector(") and text.endswith(")")):
+        return None
+    try:
+        return float(text[len("vector(") : -1])
+    except ValueError:
+        return None
+
+
+def label_items(labels: Labels) -> LabelItems:
+    """``labels`` as a sorted tuple: hashable, and equal for equal sets."""
+    return tuple(sorted(labels.items()))
+
+
+def rule_digest(labels: Mapping[str, str], groups: Sequence[Mapping[str, Any]]) -> str:
+    """Digest of an object's labels and ``spec.groups``; the order of keys makes no difference."""
+    text = json.dumps([dict(labels), [dict(group) for group in groups]], sort_keys=True, ensure_ascii=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def rule_size(rule: RuleObject) -> int:
+    """Bytes of the groups; prometheus-operator drops an object above half a MiB whole."""
+    return len(json.dumps([dict(group) for group in rule.groups], ensure_ascii=False).encode())
+
+
+def rule_intent(kind: str, name: str, desired: RuleObject | None, observed: RuleObservation) -> RuleIntent:
+    """What has to be done so that the object looks as desired; a foreign object is never touched."""
+    if observed.state is RuleObjectState.FOREIGN:
+        return KeepRule()
+    if desired is None:
+        ours = observed.state is RuleObjectState.OURS
+        return RemoveRule(rule_object_name(kind, name)) if ours else KeepRule()
+    same = observed.state is RuleObjectState.OURS and observed.digest == desired.digest
+    return KeepRule() if same else ApplyRule(desired)
+
+
+def _rule_object(
+    kind: str, namespace: str, name: str, rules: Sequence[Mapping[str, Any]], extra_labels: Mapping[str, str]
+) -> RuleObject:
+    labels = {**extra_labels, MANAGED_BY_LABEL: MANAGED_BY, OWNER_KIND_LABEL: kind}
+    if len(name) <= _LABEL_VALUE_LENGTH:
+        labels[OWNER_NAME_LABEL] = name
+    groups = ({"name": rule_group_name(kind, namespace, name), "rules": list(rules)},)
+    return RuleObject(rule_object_name(kind, name), labels, groups, rule_digest(labels, groups))
