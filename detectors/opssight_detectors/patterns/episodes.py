@@ -1,0 +1,121 @@
+"""From samples of ``ALERTS`` to episodes: an alert that fires for an hour is one incident, not 60 samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import FloatArray
+from .columns import Column, LabelColumn
+from .incidents import Incidents
+
+_RESOURCE_LABELS = (
+    ("pod", "Pod"),
+    ("deployment", "Deployment"),
+    ("statefulset", "StatefulSet"),
+    ("daemonset", "DaemonSet"),
+    ("job_name", "Job"),
+    ("cronjob", "CronJob"),
+    ("horizontalpodautoscaler", "HorizontalPodAutoscaler"),
+    ("persistentvolumeclaim", "PersistentVolumeClaim"),
+    ("node", "Node"),
+    ("service", "Service"),
+    ("namespace", "Namespace"),
+    ("instance", "Instance"),
+)
+_SERVICE_LABELS = ("service", "app", "app_kubernetes_io_name", "job", "deployment")
+_MESSAGE_LABELS = ("message", "description", "summary")
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """Runs of present samples, ordered by start; all arrays ``[episodes]``.
+
+    ``series`` indexes the columns of the matrix. ``end`` is one step after the last sample, NaN where the series still
+    has a sample at the end of the matrix. ``began_before`` marks runs that were there at the first sample already.
+    """
+
+    series: NDArray[np.int64]
+    start: FloatArray
+    end: FloatArray
+    began_before: NDArray[np.bool_]
+
+
+def episodes_from_samples(times: FloatArray, values: FloatArray, *, step: float, max_gap: float = 0.0) -> Episodes:
+    """Episodes of ``values [time, series]`` sampled at ``times [time]`` (seconds, ascending); NaN is "not firing".
+
+    A hole of at most ``max_gap`` seconds (scrapes that failed) does not end an episode.
+    """
+    if values.ndim != 2 or times.shape != (values.shape[0],):
+        raise ValueError(f"values must be [time, series] for {times.size} times, not {values.shape}")
+    if step <= 0.0 or max_gap < 0.0:
+        raise ValueError(f"step must be positive and max_gap not negative, not {step:g} and {max_gap:g}")
+    series, row = np.nonzero(~np.isnan(values).T)  # ordered by series, then time
+    if series.size == 0:
+        nothing = np.empty(0)
+        return Episodes(np.empty(0, dtype=np.int64), nothing, nothing, np.empty(0, dtype=bool))
+    at = times[row]
+    breaks = (np.diff(series) != 0) | (np.diff(at) > step * 1.5 + max_gap)
+    first = np.concatenate([[0], np.flatnonzero(breaks) + 1])
+    last = np.concatenate([first[1:] - 1, [series.size - 1]])
+    ongoing = at[last] > times[-1] - step / 2.0
+    order = np.argsort(at[first], kind="stable")
+    return Episodes(
+        series=series[first][order],
+        start=at[first][order],
+        end=np.where(ongoing, np.nan, at[last] + step)[order],
+        began_before=(row[first] == 0)[order],
+    )
+
+
+def incidents_from_alerts(
+    times: FloatArray,
+    values: FloatArray,
+    labels: Sequence[Mapping[str, str]],
+    *,
+    step: float,
+    max_gap: float = 0.0,
+    active_since: FloatArray | None = None,
+) -> Incidents:
+    """Incidents from the matrix of ``ALERTS{alertstate="firing"}``; ``labels[i]`` are those of column ``i``.
+
+    ``active_since [series]`` (from ``ALERTS_FOR_STATE``, seconds, NaN unknown) dates episodes that began before the
+    first sample.
+    """
+    if len(labels) != values.shape[1]:
+        raise ValueError(f"labels must name each of the {values.shape[1]} series, not {len(labels)}")
+    episodes = episodes_from_samples(times, values, step=step, max_gap=max_gap)
+    start = episodes.start
+    if active_since is not None:
+        since = active_since[episodes.series]
+        start = np.where(episodes.began_before & (since < start), since, start)
+    order = np.argsort(start, kind="stable")
+    series = episodes.series[order]
+
+    def text(texts: list[str | None]) -> Column:
+        return Column.of(texts).take(series)
+
+    return Incidents(
+        start=start[order],
+        end=episodes.end[order],
+        name=text([one.get("alertname") for one in labels]),
+        resource_type=text([_resource_type(one) for one in labels]),
+        namespace=text([one.get("namespace") or one.get("exported_namespace") for one in labels]),
+        service=text([_first(one, _SERVICE_LABELS) for one in labels]),
+        severity=text([one.get("severity") for one in labels]),
+        message=text([_first(one, _MESSAGE_LABELS) for one in labels]),
+        labels=LabelColumn.of(
+            [{k: v for k, v in one.items() if k not in ("__name__", "alertstate", "alertname")} for one in labels]
+        ).take(series),
+    )
+
+
+def _first(labels: Mapping[str, str], names: Sequence[str]) -> str | None:
+    return next((labels[name] for name in names if labels.get(name)), None)
+
+
+def _resource_type(labels: Mapping[str, str]) -> str | None:
+    return next((kind for label, kind in _RESOURCE_LABELS if labels.get(label)), None)
