@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .base import Estimator
+from .decaying import DecayingHistogram
 from .percentile import Percentile
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     "Percentile": Percentile,
+    "DecayingHistogram": DecayingHistogram,
 }
 
 
