@@ -36,7 +36,9 @@ class Scores:
     """The judgement of a block of points; every array has the block's shape ``[time, series]``.
 
     ``expected``, ``lower`` and ``upper`` are in the unit of the metric; ``score`` has no unit.
-    Where ``state`` is not ``SCORED`` the score is NaN.
+    Where ``state`` is not ``SCORED`` the score is NaN. A bound that a method does not have is NaN.
+    ``cause`` says which rule, bucket or feature spoke: an index into ``causes``, -1 for none; a method
+    with one rule leaves it out.
     """
 
     score: FloatArray
@@ -44,6 +46,37 @@ class Scores:
     lower: FloatArray
     upper: FloatArray
     state: IntArray
+    cause: IntArray | None = None
+    causes: tuple[str, ...] = ()
+
+    def cause_at(self, row: int, column: int) -> str:
+        """The name of what spoke at one point; empty when the method has one rule only."""
+        index = -1 if self.cause is None else int(self.cause[row, column])
+        return self.causes[index] if index >= 0 else ""
+
+
+LARGEST_MAGNITUDE = 1e100
+
+
+def as_block(times: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """``times [time]`` and ``values [time, series]`` as every method takes them; one series may be ``[time]``.
+
+    An infinite sample is no sample (NaN). Magnitudes above 1e100 are taken as 1e100, so that squares
+    stay finite. Raises ValueError when the shapes do not match or a time is not finite.
+    """
+    times = np.asarray(times, dtype=np.float64)
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or times.ndim != 1 or len(times) != len(values):
+        raise ValueError(f"values must be [time, series] with a row for each of {len(times)} times, not {values.shape}")
+    if not np.isfinite(times).all():
+        raise ValueError("times must be finite seconds since the epoch")
+    tame = np.abs(values) <= LARGEST_MAGNITUDE
+    if tame.all():
+        return times, np.ascontiguousarray(values)
+    clipped = np.clip(values, -LARGEST_MAGNITUDE, LARGEST_MAGNITUDE)
+    return times, np.ascontiguousarray(np.where(np.isfinite(values), clipped, np.nan))
 
 
 @runtime_checkable
