@@ -68,10 +68,10 @@ def apply_policy(scores: Scores, values: FloatArray, policy: Policy, judged: NDA
 
 
 def _directed(scores: Scores, values: FloatArray, direction: Direction) -> Scores:
-    if direction is Direction.BOTH:
+    if direction == Direction.BOTH:
         return scores
     nothing = np.full_like(values, np.nan)
-    if direction is Direction.ABOVE:
+    if direction == Direction.ABOVE:
         return replace(scores, score=np.where(values < scores.expected, 0.0, scores.score), lower=nothing)
     return replace(scores, score=np.where(values > scores.expected, 0.0, scores.score), upper=nothing)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -70,12 +71,15 @@ class TemplateMiner:
         self._examples: list[str] = []
         self._folded = np.empty(0, dtype=np.int64)  # row given out in the past -> row of today
 
-    def learn(self, messages: Iterable[str]) -> RowArray:
-        """Count the messages; returns one row number a message, valid for every later ``mined().of_row``."""
+    def learn(self, messages: Iterable[str], times: Iterable[int] = repeat(1)) -> RowArray:
+        """Count the messages; returns one row number a message, valid for every later ``mined().of_row``.
+
+        ``times`` says how often each of them came.
+        """
         rows: list[int] = []
         shape_of, row_of, counts = self._masker.shape, self._row_of, self._counts
         offset = self._folded.size
-        for message in messages:
+        for message, often in zip(messages, times, strict=False):
             shape = shape_of(message)
             row = row_of.get(shape)
             if row is None:
@@ -83,7 +87,7 @@ class TemplateMiner:
                     self._fold()
                     row_of, counts, offset = self._row_of, self._counts, self._folded.size
                 row = self._add(shape, 0, message[:_MAX_EXAMPLE_CHARS])
-            counts[row] += 1
+            counts[row] += often
             rows.append(row + offset)
         return np.array(rows, dtype=np.int64)
 

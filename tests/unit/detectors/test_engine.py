@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from opssight_detectors.engine import detect_anomalies
 from opssight_detectors.policy import Policy
 from opssight_detectors.severity import Severity

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from opssight_detectors.base import Scores
 from opssight_detectors.episodes import EpisodeRules, episodes_of
 from opssight_detectors.severity import Severity, severities_of, severity_of

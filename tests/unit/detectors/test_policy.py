@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from opssight_detectors.base import PointState
 from opssight_detectors.methods.zscore import ZScore
 from opssight_detectors.policy import Policy, apply_policy
