@@ -1,0 +1,97 @@
+"""PromQL cut into tokens that keep their place in the text.
+
+The parser gives a syntax tree without positions, and its printer loses comments and layout. Whoever
+changes one piece of somebody's expression therefore works on the text, token by token, and asks the
+parser for proof afterwards (``literals``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..errors import InvalidQuery
+
+
+class TokenKind(StrEnum):
+    """What a piece of text is."""
+
+    SPACE = "space"
+    COMMENT = "comment"
+    STRING = "string"
+    NUMBER = "number"  # also a duration, which PromQL takes for a number of seconds
+    WORD = "word"
+    SYMBOL = "symbol"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token: ``text[start:end]`` of the expression."""
+
+    kind: TokenKind
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Position after the last character."""
+        return self.start + len(self.text)
+
+
+_DIGITS = r"[0-9](?:_?[0-9])*"
+_TOKENS = re.compile(
+    rf"""
+    (?P<space>\s+)
+  | (?P<comment>\#[^\n]*)
+  | (?P<string>"(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | `[^`]*`)
+  | (?P<number>0[xX]_?[0-9a-fA-F](?:_?[0-9a-fA-F])*
+      | (?:[0-9]+(?:ms|[smhdwy]))+(?![0-9a-zA-Z_])
+      | (?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?)
+  | (?P<word>[a-zA-Z_:][a-zA-Z0-9_:]*)
+  | (?P<symbol>[=!<>]=|=~|!~|<|>|=|[^\s\w"'`\#])
+    """,
+    re.VERBOSE,
+)
+_NUMBER_WORDS = {"inf", "nan"}
+
+
+def tokens(expression: str) -> tuple[Token, ...]:
+    """All tokens of an expression, spaces and comments included; together they are the text.
+
+    Raises ``InvalidQuery`` at the first character that begins no token, such as an open quote.
+    """
+    found: list[Token] = []
+    position = 0
+    while position < len(expression):
+        match = _TOKENS.match(expression, position)
+        if match is None or match.lastgroup is None:
+            raise InvalidQuery(
+                f"the expression cannot be read from character {position + 1}: {_near(expression, position)!r}"
+            )
+        text = match.group()
+        kind = TokenKind(match.lastgroup)
+        if kind is TokenKind.WORD and text.lower() in _NUMBER_WORDS:
+            kind = TokenKind.NUMBER
+        found.append(Token(kind, text, position))
+        position = match.end()
+    return tuple(found)
+
+
+def readable_by_parser(expression: str) -> str:
+    """The same expression in the spelling that promql-parser takes: it refuses raw strings that hold a backslash
+    and underscores in numbers, both of which Prometheus accepts."""
+    return "".join(_spelled(token) for token in tokens(expression))
+
+
+def _spelled(token: Token) -> str:
+    if token.kind is TokenKind.NUMBER:
+        return token.text.replace("_", "")
+    if token.kind is TokenKind.STRING and token.text.startswith("`"):
+        escaped = token.text[1:-1].replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "")
+        return f'"{escaped}"'
+    return token.text
+
+
+def _near(expression: str, position: int) -> str:
+    return expression[position : position + 20]
