@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
+from ..api.anomaly_detector import AnomalyDetector
 from ..api.threshold_policy import ThresholdPolicy
-from .conventions import PROPOSED_GAUGE, THRESHOLD_GAUGE
+from .conventions import (
+    EXPECTED_GAUGE,
+    LOWER_GAUGE,
+    PROPOSED_GAUGE,
+    SCORE_GAUGE,
+    THRESHOLD_GAUGE,
+    UPPER_GAUGE,
+    VALUE_GAUGE,
+)
+from .judgement import SeriesJudgement, SeriesKey
 from .observation import Labels
 from .plan import Gauge
 from .rules import threshold_labels
@@ -49,3 +61,32 @@ def series_labels(own: Mapping[str, str], series: Labels) -> dict[str, str]:
             free = f"exported_{free}"
         labels[free] = value
     return labels
+
+
+def score_gauges(
+    detector: AnomalyDetector, judged: Iterable[SeriesJudgement], anomalous: Collection[SeriesKey], limit: int
+) -> tuple[Gauge, ...]:
+    """Gauges of the newest point of at most ``limit`` series, the anomalous ones first; unknown numbers are absent."""
+    own = {"namespace": detector.metadata.namespace, "detector": detector.metadata.name}
+    series = sorted(judged, key=lambda s: s.key not in anomalous)[:limit]
+    metrics: dict[str, set[str]] = defaultdict(set)
+    for one in series:
+        metrics[one.query].add(one.labels.get("__name__", ""))
+    gauges: list[Gauge] = []
+    for one in series:
+        labels = dict(one.labels)
+        if len(metrics[one.query]) > 1:
+            labels["metric"] = labels.get("__name__", "")  # or two series would be one
+        exported = series_labels({**own, "query": one.query}, labels)
+        gauges.extend(
+            Gauge(name, exported, value)
+            for name, value in (
+                (SCORE_GAUGE, one.score),
+                (EXPECTED_GAUGE, one.expected),
+                (LOWER_GAUGE, one.lower),
+                (UPPER_GAUGE, one.upper),
+                (VALUE_GAUGE, one.value),
+            )
+            if math.isfinite(value)
+        )
+    return tuple(gauges)

@@ -13,8 +13,11 @@ from typing import Any
 
 from ..api.anomaly_detector import AnomalyDetectorStatus
 from ..api.base import KubeModel
-from ..api.conditions import Condition
+from ..api.conditions import Condition, Reason
 from ..api.threshold_policy import ThresholdPolicyStatus
+from .chain import ThresholdReason
+
+_WANT_OF_DATA = (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
 
 
 def status_changed(
@@ -46,8 +49,9 @@ def _detector(status: AnomalyDetectorStatus) -> object:
         status.observed_generation,
         _conditions(status.conditions),
         status.summary,
-        # Which of the normal series stand in the list depends on their scores and means nothing.
-        [(s.query, s.labels, s.severity) for s in status.series if s.state == "Anomalous"],
+        # Which normal series are listed, and in what order, follows from their scores and means nothing; how bad an
+        # anomalous one is follows from the peak of its episode.
+        sorted((s.query, sorted(s.labels.items())) for s in status.series if s.state == "Anomalous"),
         [(a.query, a.labels, a.start, a.end, a.severity) for a in status.anomalies],
         status.model and (status.model.method, status.model.digest),
     )
@@ -58,24 +62,23 @@ def _policy(status: ThresholdPolicyStatus) -> object:
         status.observed_generation,
         _conditions(status.conditions),
         status.count,
-        [(t.labels, t.current, t.reason, t.changed_at) for t in status.thresholds],
+        # Dead band, cooldown and firing come and go around a threshold that stays; want of data does not.
+        [(t.labels, t.current, t.changed_at, t.reason in _WANT_OF_DATA and t.reason) for t in status.thresholds],
         [(c.at, c.labels, c.from_, c.to) for c in status.history],
         status.digest,
     )
 
 
 def _conditions(conditions: list[Condition]) -> list[tuple[Any, ...]]:
+    return [(c.type, c.status, c.observed_generation, *_said(c)) for c in conditions]
+
+
+def _said(condition: Condition) -> tuple[str, str]:
     """Messages count where something is wrong, but not the numbers in them (ports, counts, durations)."""
-    return [
-        (
-            c.type,
-            c.status,
-            c.reason,
-            c.observed_generation,
-            "" if c.status == "True" else re.sub(r"\d+", "#", c.message),
-        )
-        for c in conditions
-    ]
+    if condition.status != "True":
+        return condition.reason, re.sub(r"\d+", "#", condition.message)
+    # Whether a threshold is held back just now is no news about its delivery.
+    return (Reason.RECORDED if condition.reason == Reason.HELD else condition.reason), ""
 
 
 def _heartbeat_due(now: float, interval: float, heartbeat: float, uid: str) -> bool:

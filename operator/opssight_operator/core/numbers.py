@@ -45,7 +45,13 @@ def number_or_none(value: float | None) -> str | None:
     return text if len(text) <= _STATUS_LENGTH else repr(rounded)
 
 
-def number_text(value: float) -> str:
+def exact_text(value: float) -> str:
+    """``value`` as it is, for a status field that is read back; with an exponent only where it is too long without."""
+    text = decimal_text(value)
+    return text if len(text) <= _STATUS_LENGTH else repr(float(value))
+
+
+def number_text(value: float | None) -> str:
     """The same for a number that is known, or ``unknown`` in a sentence about one that is not."""
     return number_or_none(value) or "unknown"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from .conventions import (
     rule_group_name,
     rule_object_name,
 )
+from .digests import digest
 from .numbers import decimal_text
 from .observation import Labels, RuleObjectState, RuleObservation
 from .plan import ApplyRule, KeepRule, RemoveRule, RuleIntent, RuleObject
@@ -119,8 +119,7 @@ def label_items(labels: Labels) -> LabelItems:
 
 def rule_digest(labels: Mapping[str, str], groups: Sequence[Mapping[str, Any]]) -> str:
     """Digest of an object's labels and ``spec.groups``; the order of keys makes no difference."""
-    text = json.dumps([dict(labels), [dict(group) for group in groups]], sort_keys=True, ensure_ascii=True)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return digest([dict(labels), [dict(group) for group in groups]])
 
 
 def rule_size(rule: RuleObject) -> int:

@@ -1,0 +1,216 @@
+"""The decision on one threshold, one link after the other.
+
+``CHAIN`` at the end of this file reads like its own documentation. Each link takes the change that is
+wanted so far and gives it back, perhaps smaller, or holds the threshold with a reason. What is done with
+a change (``delivery.mode``) is decided in ``policy_plan``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from ..api.base import duration
+from .numbers import number_text, readable, readable_towards
+
+
+class ThresholdReason(StrEnum):
+    """``status.thresholds[].reason``: Changed, or the link that holds."""
+
+    CHANGED = "Changed"
+    NO_DATA = "NoData"
+    INSUFFICIENT_HISTORY = "InsufficientHistory"
+    AT_LIMIT = "AtLimit"
+    WITHIN_DEAD_BAND = "WithinDeadBand"
+    COOLDOWN = "Cooldown"
+    FIRING = "Firing"
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """The guardrails as numbers; fractions are of the current threshold, times are seconds."""
+
+    min: float | None = None
+    max: float | None = None
+    max_step: float = 0.25
+    dead_band: float = 0.05
+    cooldown: float = 3600.0
+    freeze_while_firing: bool = True
+    min_coverage: float = 0.8
+    min_duration: float = 86400.0
+
+    def inside(self, value: float) -> float:
+        """``value``, or the limit that it passes."""
+        if self.min is not None:
+            value = max(value, self.min)
+        if self.max is not None:
+            value = min(value, self.max)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that the decision on one threshold rests on.
+
+    ``suggested`` is what history suggests (NaN: nothing), ``span`` the seconds from the first sample to the
+    last, ``coverage`` the share of points that were there, ``beyond`` how many series are beyond the current
+    threshold now. ``current`` is None before the first threshold.
+    """
+
+    suggested: float
+    samples: int
+    coverage: float
+    span: float
+    current: float | None
+    changed_at: float | None
+    beyond: int
+    now: float
+    guards: Guards
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The threshold shall become ``value``. ``at_limit``: guardrails.min or max cut what history suggests.
+
+    ``forced``: the current threshold stands outside of min and max, so that nothing may hold it there.
+    """
+
+    value: float
+    why: str
+    at_limit: bool = False
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The threshold stays as it is (or stays unknown)."""
+
+    reason: ThresholdReason
+    message: str
+
+
+Link = Callable[[Case, Change], Change | Hold]
+
+
+def decide(case: Case) -> Change | Hold:
+    """Send what history suggests through every link; the first that holds has the last word."""
+    wanted = Change(readable(case.suggested), f"history suggests {number_text(case.suggested)}")
+    for link in CHAIN:
+        verdict = link(case, wanted)
+        if isinstance(verdict, Hold):
+            return verdict
+        wanted = verdict
+    return wanted
+
+
+def data_present(case: Case, wanted: Change) -> Change | Hold:
+    """History has samples, and something can be learned from them."""
+    if case.samples == 0:
+        return Hold(ThresholdReason.NO_DATA, "there is no sample in the history window")
+    if not math.isfinite(case.suggested):
+        return Hold(ThresholdReason.INSUFFICIENT_HISTORY, f"{case.samples} samples do not give a threshold")
+    return wanted
+
+
+def enough_history(case: Case, wanted: Change) -> Change | Hold:
+    """The samples span long enough and leave few holes."""
+    guards = case.guards
+    if case.span < guards.min_duration:
+        return Hold(
+            ThresholdReason.INSUFFICIENT_HISTORY,
+            f"the samples span {duration(case.span)}; history.minDuration asks for {duration(guards.min_duration)}",
+        )
+    if case.coverage < guards.min_coverage:
+        return Hold(
+            ThresholdReason.INSUFFICIENT_HISTORY,
+            f"coverage is {case.coverage:.3g}; history.minCoverage asks for {number_text(guards.min_coverage)}",
+        )
+    return wanted
+
+
+def inside_limits(case: Case, wanted: Change) -> Change | Hold:
+    """Between guardrails.min and guardrails.max; a current threshold outside of them has to move."""
+    value = case.guards.inside(wanted.value)
+    forced = case.current is not None and case.guards.inside(case.current) != case.current
+    if value == wanted.value:
+        return replace(wanted, forced=forced)
+    limit = "min" if value > wanted.value else "max"
+    why = f"{wanted.why}, guardrails.{limit} is {number_text(value)}"
+    return Change(value, why, at_limit=True, forced=forced)
+
+
+def step_bounded(case: Case, wanted: Change) -> Change | Hold:
+    """At most guardrails.maxStep away from the current threshold; the first threshold has no way to go."""
+    if case.current is None:
+        return wanted
+    start = case.guards.inside(case.current)  # a threshold outside of the limits starts at the limit
+    largest = case.guards.max_step * _scale(start, wanted.value)
+    if abs(wanted.value - start) <= largest:
+        return wanted
+    stop = start + math.copysign(largest, wanted.value - start)
+    value = case.guards.inside(readable_towards(stop, start))
+    why = f"{wanted.why}, guardrails.maxStep {number_text(case.guards.max_step)} allows {number_text(value)}"
+    return replace(wanted, value=value, why=why, at_limit=False)
+
+
+def outside_dead_band(case: Case, wanted: Change) -> Change | Hold:
+    """A change that is worth making: at least guardrails.deadBand of the current threshold."""
+    if case.current is None or wanted.forced:
+        return wanted
+    way = abs(wanted.value - case.current)
+    if way > 0 and way >= case.guards.dead_band * _scale(case.current, wanted.value):
+        return wanted
+    if wanted.at_limit:
+        return Hold(ThresholdReason.AT_LIMIT, f"{wanted.why}, and the threshold stands there")
+    return Hold(
+        ThresholdReason.WITHIN_DEAD_BAND,
+        f"{wanted.why}, within guardrails.deadBand {number_text(case.guards.dead_band)} "
+        f"of the current {number_text(case.current)}",
+    )
+
+
+def cooldown_over(case: Case, wanted: Change) -> Change | Hold:
+    """The last change is guardrails.cooldown ago."""
+    if case.current is None or case.changed_at is None or wanted.forced:
+        return wanted
+    since = case.now - case.changed_at
+    if since >= case.guards.cooldown:
+        return wanted
+    return Hold(
+        ThresholdReason.COOLDOWN,
+        f"{wanted.why}; the last change was {duration(max(since, 0.0))} ago, "
+        f"guardrails.cooldown asks for {duration(case.guards.cooldown)}",
+    )
+
+
+def not_firing(case: Case, wanted: Change) -> Change | Hold:
+    """The expression is not beyond the threshold now: an incident must not move the line that it is measured by."""
+    if case.beyond == 0 or wanted.forced or not case.guards.freeze_while_firing:
+        return wanted
+    return Hold(
+        ThresholdReason.FIRING,
+        f"{wanted.why}; {case.beyond} series {'is' if case.beyond == 1 else 'are'} beyond the current "
+        f"{number_text(case.current)} now, and guardrails.whileFiring is Freeze",
+    )
+
+
+CHAIN: tuple[Link, ...] = (
+    data_present,
+    enough_history,
+    inside_limits,
+    step_bounded,
+    outside_dead_band,
+    cooldown_over,
+    not_firing,
+)
+
+
+def _scale(current: float, wanted: float) -> float:
+    """What a fraction of the current threshold is a fraction of.
+
+    Zero has no size and a change of sign no ratio; there the larger of both stands in, or a threshold
+    could never leave zero.
+    """
+    return abs(current) if current * wanted > 0 else max(abs(current), abs(wanted))

@@ -1,0 +1,114 @@
+"""What history says of each threshold of a policy: groups of series, their estimate, and their simulated alerts."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opssight_detectors.thresholds.base import Bound, Estimate, estimate_many
+from opssight_detectors.thresholds.simulation import AlertRule, Evaluations, evaluations, simulate_on
+from opssight_detectors.thresholds.summary import summary
+
+from ..api.base import duration, seconds
+from ..api.threshold_policy import Simulation, ThresholdPolicySpec
+from .numbers import number_or_none, number_text
+from .observation import Frame, Labels
+from .rules import LabelItems, label_items
+from .science import estimator_for
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What history says of one threshold; ``values [time, series]`` are the series of its group."""
+
+    labels: Labels
+    estimate: Estimate
+    span: float  # seconds from the first sample to the last
+    bound: Bound
+    newest: NDArray[np.float64]  # [series], the newest row
+    seen: Evaluations | None  # None without a row
+
+    @property
+    def key(self) -> LabelItems:
+        """The labels as a value that can be looked up."""
+        return label_items(self.labels)
+
+    def beyond(self, threshold: float | None) -> int:
+        """How many series are beyond ``threshold`` at the newest row; a missing sample is not beyond anything."""
+        if threshold is None:
+            return 0
+        return int(np.count_nonzero((self.newest - threshold) * self.bound.sign > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Columns of a frame by the values of perLabels, in sorted order; ``without`` counts series that lack a label."""
+
+    columns: dict[LabelItems, NDArray[np.intp]]
+    without: dict[str, int]
+
+
+def groups_of(labels: Sequence[Labels], per_labels: Sequence[str]) -> Groups:
+    """Group series by ``per_labels``; a series that lacks one of them belongs to no group."""
+    found: dict[LabelItems, list[int]] = defaultdict(list)
+    without: dict[str, int] = defaultdict(int)
+    for column, series in enumerate(labels):
+        lacking = [name for name in per_labels if not series.get(name)]
+        for name in lacking:
+            without[name] += 1
+        if not lacking:
+            found[label_items({name: series[name] for name in per_labels})].append(column)
+    return Groups({key: np.array(found[key], dtype=np.intp) for key in sorted(found)}, dict(without))
+
+
+def learn(spec: ThresholdPolicySpec, frame: Frame, groups: Groups) -> tuple[Evidence, ...]:
+    """The evidence for each group, in their order."""
+    bound = Bound(spec.bound)
+    columns = list(groups.columns.values())
+    estimates = estimate_many(estimator_for(spec), frame.times, frame.values, bound, columns)
+    return tuple(
+        _evidence(dict(key), estimate, frame, column, bound)
+        for (key, column), estimate in zip(groups.columns.items(), estimates, strict=True)
+    )
+
+
+def _evidence(labels: Labels, estimate: Estimate, frame: Frame, columns: NDArray[np.intp], bound: Bound) -> Evidence:
+    values = frame.values[:, columns]
+    rows = np.flatnonzero(np.isfinite(values).any(axis=1))
+    return Evidence(
+        labels=labels,
+        estimate=estimate,
+        span=float(frame.times[rows[-1]] - frame.times[rows[0]]) if len(rows) else 0.0,
+        bound=bound,
+        newest=values[-1] if len(values) else np.empty(0),
+        seen=evaluations(frame.times, values) if len(values) else None,
+    )
+
+
+def simulated(spec: ThresholdPolicySpec, evidence: Evidence, threshold: float) -> Simulation | None:
+    """The alerts that ``threshold`` would have raised over the history, evaluated at each of its rows."""
+    if evidence.seen is None:
+        return None
+    rule = AlertRule(
+        threshold=threshold,
+        bound=evidence.bound,
+        for_seconds=seconds(spec.alert.for_),
+        keep_firing_for_seconds=seconds(spec.alert.keep_firing_for),
+    )
+    volume = summary(simulate_on(evidence.seen, rule), time_zone=spec.alert.time_zone)
+    return Simulation(
+        episodes_per_week=number_text(volume.episodes_per_week),
+        night_episodes_per_week=number_text(volume.night_episodes_per_week),
+        median_duration=_duration_or_none(volume.median_seconds),
+        longest_duration=_duration_or_none(volume.longest_seconds),
+        share_of_time=number_or_none(volume.share_firing) or "0",
+    )
+
+
+def _duration_or_none(total: float) -> str | None:
+    return duration(total) if math.isfinite(total) else None

@@ -1,0 +1,201 @@
+"""A ThresholdPolicy's decision: observation and previous status in, plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..api.conditions import ConditionType, Reason
+from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicyStatus
+from ..errors import InvalidSpec, TooMuchData
+from ..settings import Settings
+from .chain import ThresholdReason
+from .conditions import Verdict, shortened, with_verdicts
+from .events import capped, ready_events
+from .evidence import Groups, groups_of, learn
+from .gauges import threshold_gauges
+from .loaded import rule_verdict
+from .meaning import status_changed
+from .observation import PolicyObservation, RuleObjectState
+from .plan import Event, KeepRule, Plan, RuleIntent, RuleObject
+from .rules import policy_rule, rule_intent, rule_size
+from .series import described
+from .thresholds import (
+    MAX_CHANGES,
+    Decision,
+    changes,
+    decisions,
+    held_back,
+    known_before,
+    learning_digest,
+    listed,
+)
+from .verify import next_look
+from .windows import HistoryWindow
+
+MAX_RULE_BYTES = 400_000  # prometheus-operator drops an object above half a MiB whole
+_LACKS_DATA = (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
+
+
+def evaluate(
+    policy: ThresholdPolicy, observation: PolicyObservation, window: HistoryWindow, now: float, settings: Settings
+) -> Plan[ThresholdPolicyStatus]:
+    """Learn, decide and say what follows; raises ``InvalidSpec`` and ``TooMuchData``."""
+    spec, previous = policy.spec, policy.status
+    groups = groups_of(observation.history.labels, spec.per_labels)
+    _check_labels(policy, groups, observation.history.n_series)
+    made = decisions(policy, learn(spec, observation.history, groups), known_before(policy, observation.rule), now)
+    current = [(decision.labels, decision.current) for decision in made if decision.current is not None]
+    desired = policy_rule(policy, current) if spec.delivery.mode == "Record" and current else None
+    _check_size(desired)
+    intent = _intent(policy, desired, observation)
+    verdicts = _verdicts(policy, made, groups, desired, observation)
+    generation = policy.metadata.generation
+    conditions = with_verdicts(previous.conditions, verdicts, generation=generation, now=now)
+    learned = {"conditions": conditions, "observed_generation": generation}
+    changed = []
+    if current:
+        shown = listed(spec, made)
+        changed = changes(policy, made, shown, now)
+        learned |= {
+            "count": len(made),
+            "thresholds": shown,
+            "history": [*changed, *previous.history][:MAX_CHANGES],
+            "digest": learning_digest(spec),
+        }
+    elif not previous.thresholds:
+        learned |= {"count": len(made), "thresholds": listed(spec, made)}
+    status = previous.model_copy(update=learned)
+    events = [_event(change.labels, change.why, change.to) for change in changed]
+    return Plan(
+        status=status,
+        status_changed=status_changed(
+            previous,
+            status,
+            now=now,
+            interval=window.interval,
+            heartbeat=settings.status_heartbeat_seconds,
+            uid=policy.metadata.uid,
+        ),
+        rule=intent,
+        events=(*ready_events(previous.conditions, conditions), *capped(events)),
+        gauges=threshold_gauges(policy, [(d.labels, d.current, _proposed(d)) for d in made]),
+        outcome=str(verdicts[ConditionType.READY].reason),
+        retry_after=next_look(intent, conditions, now, window.interval, settings),
+    )
+
+
+def _intent(policy: ThresholdPolicy, desired: RuleObject | None, observation: PolicyObservation) -> RuleIntent:
+    if desired is None and policy.spec.delivery.mode == "Record":
+        return KeepRule()  # nothing is known that would be better than what stands there
+    return rule_intent("ThresholdPolicy", policy.metadata.name, desired, observation.rule)
+
+
+def _verdicts(
+    policy: ThresholdPolicy,
+    made: Sequence[Decision],
+    groups: Groups,
+    desired: RuleObject | None,
+    observation: PolicyObservation,
+) -> dict[ConditionType, Verdict]:
+    data = _data_available(policy, made, groups, observation)
+    known = [d for d in made if d.current is not None]
+    records = policy.spec.delivery.mode == "Record"
+    foreign = records and observation.rule.state is RuleObjectState.FOREIGN
+    conflict = Verdict("False", Reason.NAME_CONFLICT, "the PrometheusRule of our name belongs to somebody else")
+    if foreign:
+        ready = conflict
+    elif data.status == "False":
+        ready = data
+    else:
+        ready = Verdict("True", Reason.RECONCILED, f"{_thresholds(len(known))}{_held(made)}")
+    if not known:
+        recommended = Verdict("False", data.reason, data.message)
+        applied = conflict if foreign else recommended
+    else:
+        recommended = Verdict(
+            "True", Reason.LEARNED, f"{_thresholds(len(known))} learned from {policy.spec.history.window}"
+        )
+        applied = conflict if foreign else _applied(made, len(known), desired)
+    if records and desired is None and not foreign:
+        loaded = Verdict("False", Reason.NOT_LOADED, "there is no threshold to record yet")
+    else:
+        loaded = conflict if foreign else rule_verdict(desired, observation.rule)
+    return {
+        ConditionType.READY: ready,
+        ConditionType.DATA_AVAILABLE: data,
+        ConditionType.RECOMMENDED: recommended,
+        ConditionType.APPLIED: applied,
+        ConditionType.RULE_LOADED: loaded,
+    }
+
+
+def _data_available(
+    policy: ThresholdPolicy, made: Sequence[Decision], groups: Groups, observation: PolicyObservation
+) -> Verdict:
+    warnings = "".join(f"; Prometheus warned: {text}" for text in observation.history.warnings[:1])
+    lacking = [d for d in made if d.reason in _LACKS_DATA]
+    if len(lacking) == len(made):  # also when there is none at all
+        poor = next((d for d in lacking if d.reason is ThresholdReason.INSUFFICIENT_HISTORY), None)
+        if poor is not None:
+            return Verdict("False", Reason.INSUFFICIENT_HISTORY, poor.message + warnings)
+        window = policy.spec.history.window
+        return Verdict("False", Reason.NO_DATA, f"expr returned no sample in the last {window}{warnings}")
+    parts = [f"{count} series have no label {name}" for name, count in groups.without.items()]
+    if lacking:
+        first = lacking[0]
+        parts.insert(
+            0, f"{len(lacking)} of {_thresholds(len(made))} lack data, for example {_name(first)}: {first.message}"
+        )
+    if parts:
+        return Verdict("True", Reason.PARTIAL_DATA, "; ".join(parts) + warnings)
+    samples = sum(d.evidence.estimate.samples for d in made if d.evidence)
+    return Verdict(
+        "True", Reason.SAMPLES_FOUND, f"{samples} samples of {observation.history.n_series} series{warnings}"
+    )
+
+
+def _applied(made: Sequence[Decision], known: int, desired: RuleObject | None) -> Verdict:
+    if desired is None:
+        return Verdict("True", Reason.RECOMMEND_ONLY, "the threshold is in status and metrics; no rule is written")
+    held = held_back(made)
+    message = f"{_thresholds(known)} recorded by the PrometheusRule {desired.name}{_held(made)}"
+    return Verdict("True", Reason.HELD if held else Reason.RECORDED, message)
+
+
+def _held(made: Sequence[Decision]) -> str:
+    held = held_back(made)
+    return f"; {len(held)} held, for example {_name(held[0])}: {held[0].why}" if held else ""
+
+
+def _thresholds(count: int) -> str:
+    return "1 threshold" if count == 1 else f"{count} thresholds"
+
+
+def _name(decision: Decision) -> str:
+    return described("", decision.labels) or "the only one"
+
+
+def _event(labels: dict[str, str], why: str, to: str) -> Event:
+    subject = described("threshold", labels)
+    return Event("Normal", "ThresholdChanged", shortened(f"{subject} is {to}: {why}"), "Decide")
+
+
+def _proposed(decision: Decision) -> float | None:
+    estimate = decision.evidence.estimate if decision.evidence else None
+    return estimate.value if estimate is not None and estimate.known else None
+
+
+def _check_labels(policy: ThresholdPolicy, groups: Groups, series: int) -> None:
+    """A label that no series has is a mistake in the spec."""
+    for name, count in groups.without.items():
+        if count == series:
+            raise InvalidSpec(f"perLabels has {name!r}, but no series of expr has this label; add it to the by clause")
+
+
+def _check_size(desired: RuleObject | None) -> None:
+    if desired is not None and rule_size(desired) > MAX_RULE_BYTES:
+        count = len(desired.groups[0]["rules"])
+        raise TooMuchData(
+            f"{count} thresholds make a PrometheusRule of {rule_size(desired)} bytes, at most {MAX_RULE_BYTES} are "
+            "allowed; choose perLabels with fewer values"
+        )

@@ -1,0 +1,68 @@
+"""From a spec to the configured methods of ``opssight_detectors``; what they refuse becomes ``InvalidSpec``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from opssight_detectors.base import Detector
+from opssight_detectors.policy import Direction, Policy
+from opssight_detectors.registry import detector_of
+from opssight_detectors.thresholds.base import Estimator
+from opssight_detectors.thresholds.registry import estimator_of
+from opssight_detectors.thresholds.summary import zone_of
+
+from ..api.anomaly_detector import AnomalyDetectorSpec, Query, RobustZScoreMethod, ZScoreMethod
+from ..api.threshold_policy import PercentileEstimator, ThresholdPolicySpec
+from ..errors import InvalidSpec
+from .numbers import parsed
+
+T = TypeVar("T")
+
+
+def detector_for(spec: AnomalyDetectorSpec) -> Detector:
+    """The configured detector of ``spec.method``."""
+    return _checked("method", lambda: detector_of(spec.method.type, **method_parameters(spec)))
+
+
+def method_parameters(spec: AnomalyDetectorSpec) -> dict[str, float]:
+    """The parameters of the method, defaults included."""
+    method = spec.method
+    block = (
+        method.z_score or ZScoreMethod() if method.type == "ZScore" else method.robust_z_score or RobustZScoreMethod()
+    )
+    return {"sensitivity": float(block.sensitivity), "min_samples": spec.min_training_samples}
+
+
+def policy_for(query: Query) -> Policy:
+    """The policies of one metric."""
+    smallest, limits = query.min_deviation, query.range
+    given = {
+        "min_absolute": parsed(smallest.absolute) if smallest else None,
+        "min_relative": parsed(smallest.relative) if smallest else None,
+        "range_min": parsed(limits.min) if limits else None,
+        "range_max": parsed(limits.max) if limits else None,
+    }
+    numbers = {name: number for name, number in given.items() if number is not None}
+    return _checked(f"queries[{query.name}]", lambda: Policy(direction=Direction(query.direction), **numbers))
+
+
+def estimator_for(spec: ThresholdPolicySpec) -> Estimator:
+    """The configured estimator of ``spec.estimator``."""
+    block = spec.estimator.percentile or PercentileEstimator()
+    return _checked(
+        "estimator",
+        lambda: estimator_of(spec.estimator.type, percentile=float(block.percentile), margin=float(block.margin)),
+    )
+
+
+def check_time_zone(name: str) -> None:
+    """Refuse a time zone that nobody knows."""
+    _checked("alert.timeZone", lambda: zone_of(name))
+
+
+def _checked(field: str, build: Callable[[], T]) -> T:
+    try:
+        return build()
+    except ValueError as error:
+        raise InvalidSpec(f"{field}: {error}") from None

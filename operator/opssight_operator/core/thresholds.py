@@ -1,0 +1,226 @@
+"""The thresholds of a policy: what was known, what history says, what is decided, how status shows it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..api.base import seconds
+from ..api.threshold_policy import (
+    Guardrails,
+    Simulation,
+    ThresholdChange,
+    ThresholdPolicy,
+    ThresholdPolicySpec,
+    ThresholdSimulation,
+    ThresholdStatus,
+)
+from .chain import Case, Change, Guards, Hold, ThresholdReason, decide
+from .conditions import shortened
+from .digests import digest
+from .evidence import Evidence, simulated
+from .numbers import exact_text, number_or_none, parsed
+from .observation import Labels, RuleObservation
+from .rules import LabelItems, label_items, recorded_thresholds
+from .timing import seconds_of, whole_second
+
+MAX_LISTED = 50
+MAX_CHANGES = 10
+MAX_MESSAGE = 512
+MAX_BYTES = 10_000  # of the list in status
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A threshold as it stood before this evaluation."""
+
+    value: float
+    changed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one threshold. ``evidence`` is None when no series of the window has its labels."""
+
+    labels: Labels
+    evidence: Evidence | None
+    verdict: Change | Hold
+    before: Known | None
+    current: float | None
+    changed_at: float | None
+
+    @property
+    def reason(self) -> ThresholdReason:
+        """Changed, or the link that holds."""
+        return self.verdict.reason if isinstance(self.verdict, Hold) else ThresholdReason.CHANGED
+
+    @property
+    def why(self) -> str:
+        """The decision in one sentence."""
+        if isinstance(self.verdict, Hold):
+            return self.verdict.message
+        before = "first threshold" if self.before is None else f"was {exact_text(self.before.value)}"
+        return f"{before}, {self.verdict.why}"
+
+    @property
+    def message(self) -> str:
+        """The same with what could not be known."""
+        return "; ".join([self.why, *(self.evidence.estimate.notes if self.evidence else ())])
+
+
+def learning_digest(spec: ThresholdPolicySpec) -> str:
+    """Digest of what the thresholds speak about; when it changes, nothing that was known applies any more."""
+    return digest([spec.expr, spec.bound, sorted(spec.per_labels)])
+
+
+def known_before(policy: ThresholdPolicy, rule: RuleObservation) -> dict[LabelItems, Known]:
+    """The last good thresholds: those of status, and from our own rule those that status has lost or never held."""
+    status = policy.status
+    if status.digest is not None and status.digest != learning_digest(policy.spec):
+        return {}
+    known = {key: Known(value) for key, value in recorded_thresholds(rule.groups, policy.spec.per_labels).items()}
+    for threshold in status.thresholds:
+        if threshold.current is not None:
+            changed_at = seconds_of(threshold.changed_at) if threshold.changed_at else None
+            known[label_items(threshold.labels)] = Known(float(threshold.current), changed_at)
+    return known
+
+
+def decisions(
+    policy: ThresholdPolicy, evidence: Sequence[Evidence], known: Mapping[LabelItems, Known], now: float
+) -> list[Decision]:
+    """One decision for each group of series, and one for each known threshold whose series are gone."""
+    guards = _guards(policy.spec)
+    made = [_decide(one, known.get(one.key), guards, now) for one in evidence]
+    seen = {one.key for one in evidence}
+    gone = sorted(
+        (item for item in known.items() if item[0] not in seen),
+        key=lambda item: (-(item[1].changed_at or 0.0), item[0]),
+    )
+    # Held while there is room, so that labels which come and go without end are forgotten at last.
+    room = max(MAX_LISTED - len(made), len(made)) if made else len(gone)
+    made.extend(_gone(dict(key), before) for key, before in gone[:room])
+    return sorted(made, key=lambda decision: label_items(decision.labels))
+
+
+def _decide(evidence: Evidence, before: Known | None, guards: Guards, now: float) -> Decision:
+    estimate = evidence.estimate
+    current = None if before is None else before.value
+    verdict = decide(
+        Case(
+            suggested=estimate.value,
+            samples=estimate.samples,
+            coverage=estimate.coverage,
+            span=evidence.span,
+            current=current,
+            changed_at=None if before is None else before.changed_at,
+            beyond=evidence.beyond(current),
+            now=now,
+            guards=guards,
+        )
+    )
+    if isinstance(verdict, Change):
+        return Decision(evidence.labels, evidence, verdict, before, verdict.value, now)
+    return Decision(evidence.labels, evidence, verdict, before, current, None if before is None else before.changed_at)
+
+
+def _gone(labels: Labels, before: Known) -> Decision:
+    verdict = Hold(ThresholdReason.NO_DATA, "no series of the history window has these labels")
+    return Decision(labels, None, verdict, before, before.value, before.changed_at)
+
+
+def _guards(spec: ThresholdPolicySpec) -> Guards:
+    given: Guardrails = spec.guardrails
+    return Guards(
+        min=parsed(given.min),
+        max=parsed(given.max),
+        max_step=float(given.max_step),
+        dead_band=float(given.dead_band),
+        cooldown=seconds(given.cooldown),
+        freeze_while_firing=given.while_firing == "Freeze",
+        min_coverage=float(spec.history.min_coverage),
+        min_duration=seconds(spec.history.min_duration),
+    )
+
+
+def listed(spec: ThresholdPolicySpec, made: Sequence[Decision]) -> list[ThresholdStatus]:
+    """The thresholds as status shows them: at most 50, the simulations of as many as fit."""
+    shown: list[ThresholdStatus] = []
+    budget = MAX_BYTES
+    for decision in made[:MAX_LISTED]:
+        plain = _status(decision)
+        size = _size(plain)
+        if shown and size > budget:
+            break
+        full = plain.model_copy(update={"simulation": _simulation(spec, decision)})
+        # The others' plain entries have to find room after this one.
+        room = budget - size * (min(len(made), MAX_LISTED) - len(shown) - 1)
+        entry = full if _size(full) <= room else plain
+        shown.append(entry)
+        budget -= _size(entry)
+    return shown
+
+
+def changes(
+    policy: ThresholdPolicy, made: Sequence[Decision], shown: Sequence[ThresholdStatus], now: float
+) -> list[ThresholdChange]:
+    """The changes of this evaluation, in the order of their labels."""
+    simulations = {label_items(t.labels): t.simulation for t in shown}
+    list_was_full = policy.status.count > len(policy.status.thresholds)
+    result: list[ThresholdChange] = []
+    for decision in made:
+        if not isinstance(decision.verdict, Change) or (decision.before is None and list_was_full):
+            continue
+        simulation = simulations.get(label_items(decision.labels))
+        predicted = simulation.current if simulation else None
+        result.append(
+            ThresholdChange(
+                at=whole_second(now),
+                labels=dict(decision.labels),
+                from_=None if decision.before is None else exact_text(decision.before.value),
+                to=exact_text(decision.verdict.value),
+                why=shortened(decision.why, MAX_MESSAGE),
+                predicted_episodes_per_week=predicted.episodes_per_week if predicted else None,
+            )
+        )
+    return result
+
+
+def _status(decision: Decision) -> ThresholdStatus:
+    estimate = decision.evidence.estimate if decision.evidence else None
+    return ThresholdStatus(
+        labels=dict(decision.labels),
+        current=None if decision.current is None else exact_text(decision.current),
+        proposed=number_or_none(estimate.value) if estimate else None,
+        reason=str(decision.reason),
+        message=shortened(decision.message, MAX_MESSAGE),
+        samples=estimate.samples if estimate else 0,
+        coverage=number_or_none(estimate.coverage) if estimate else None,
+        lower=number_or_none(estimate.lower) if estimate else None,
+        upper=number_or_none(estimate.upper) if estimate else None,
+        changed_at=None if decision.changed_at is None else whole_second(decision.changed_at),
+    )
+
+
+def _simulation(spec: ThresholdPolicySpec, decision: Decision) -> ThresholdSimulation | None:
+    evidence = decision.evidence
+    if evidence is None:
+        return None
+    at: dict[float, Simulation | None] = {}
+    proposed = evidence.estimate.value
+    for threshold in (decision.current, proposed):
+        if threshold is not None and math.isfinite(threshold) and threshold not in at:
+            at[threshold] = simulated(spec, evidence, threshold)
+    current = None if decision.current is None else at[decision.current]
+    return ThresholdSimulation(current=current, proposed=at.get(proposed))
+
+
+def _size(status: ThresholdStatus) -> int:
+    return len(json.dumps(status.dump(), ensure_ascii=False).encode())
+
+
+def held_back(made: Iterable[Decision]) -> list[Decision]:
+    """The decisions in which a guardrail keeps back a change that history suggests."""
+    return [d for d in made if d.reason in (ThresholdReason.COOLDOWN, ThresholdReason.FIRING)]

@@ -1,0 +1,28 @@
+"""When to look again whether Prometheus has loaded a rule that was just written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..api.conditions import Condition, ConditionType, Reason
+from ..settings import Settings
+from .conditions import find
+from .plan import ApplyRule, RuleIntent
+from .timing import seconds_of
+
+_LOOKS = 10  # after so many, the interval of the resource is soon enough
+
+
+def next_look(
+    intent: RuleIntent, conditions: Sequence[Condition], now: float, interval: float, settings: Settings
+) -> float | None:
+    """Seconds until the next look, or None when the interval of the resource will do."""
+    loaded = find(conditions, ConditionType.RULE_LOADED)
+    waiting = (
+        loaded is not None
+        and loaded.reason == Reason.NOT_LOADED
+        and now - seconds_of(loaded.last_transition_time) < _LOOKS * settings.rule_check_seconds
+    )
+    if not (isinstance(intent, ApplyRule) or waiting) or settings.rule_check_seconds >= interval:
+        return None
+    return settings.rule_check_seconds

@@ -1,0 +1,89 @@
+"""Use case: one evaluation of an AnomalyDetector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from ..api import API_VERSION
+from ..api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus, Query
+from ..core.evaluation import evaluate
+from ..core.held import held_plan, suspended_plan
+from ..core.judgement import volume_of
+from ..core.observation import DetectorObservation, Frame, QueryObservation
+from ..core.plan import Plan
+from ..core.timing import seconds_of
+from ..core.windows import DetectorWindows, detector_windows
+from ..errors import OpsSightError, PrometheusOverloaded, TooMuchData
+from ..settings import Settings
+from .owned_rules import observe_rule, owner_of
+from .ports import MetricSource, Ports
+
+SHARES = (1.0, 0.5, 0.25)  # of the training window, tried in turn while Prometheus says that it is too heavy
+
+
+async def reconcile(
+    resource: AnomalyDetector, now: float, ports: Ports, settings: Settings
+) -> Plan[AnomalyDetectorStatus]:
+    """Gather, judge off the loop, decide. Errors on purpose become a held plan; a defect is raised."""
+    if resource.spec.suspend:
+        return suspended_plan(resource, now)
+    try:
+        windows, observation = await _gather(resource, now, ports, settings)
+        return await ports.compute.run(partial(evaluate, resource, observation, windows, now, settings))
+    except OpsSightError as error:
+        return held_plan(resource, error, now, settings)
+
+
+async def _gather(
+    resource: AnomalyDetector, now: float, ports: Ports, settings: Settings
+) -> tuple[DetectorWindows, DetectorObservation]:
+    spec = resource.spec
+    open_since = [seconds_of(a.start) for a in resource.status.anomalies if a.end is None]
+    detector_windows(spec, now, open_since, settings)  # an impossible spec is refused before anything is asked
+    source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
+    owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
+    rule = await observe_rule(
+        owner, source, ports, wanted=spec.alert is not None, conditions=resource.status.conditions
+    )
+    for share in SHARES:
+        windows = detector_windows(spec, now, open_since, settings, share=share)
+        try:
+            queries = await _all_queries(spec.queries, windows, source, settings)
+        except PrometheusOverloaded:
+            if share == SHARES[-1]:
+                raise
+        else:
+            break
+    return windows, DetectorObservation(queries, rule)
+
+
+async def _all_queries(
+    queries: Sequence[Query], windows: DetectorWindows, source: MetricSource, settings: Settings
+) -> tuple[QueryObservation, ...]:
+    """Every query at once; the first error in the order of the spec, after all of them are done."""
+    answers = await asyncio.gather(
+        *(_query(query, windows, source, settings) for query in queries), return_exceptions=True
+    )
+    for query, answer in zip(queries, answers, strict=True):
+        if isinstance(answer, OpsSightError):
+            raise type(answer)(f"query {query.name}: {answer}") from answer
+        if isinstance(answer, BaseException):
+            raise answer
+    return tuple(answer for answer in answers if isinstance(answer, QueryObservation))
+
+
+async def _query(query: Query, windows: DetectorWindows, source: MetricSource, settings: Settings) -> QueryObservation:
+    frame = await source.range(query.expr, windows.start, windows.now, windows.step)
+    if frame.values.size > settings.max_training_points:
+        raise TooMuchData(
+            f"it returned {frame.values.size} points ({frame.n_series} series), at most "
+            f"{settings.max_training_points} are allowed; use a shorter trainingWindow or a longer step"
+        )
+    training = frame.between(windows.start, windows.judged_from)
+    judged = frame.between(windows.judged_from, windows.now + windows.step)
+    if query.volume is None or frame.n_series == 0:
+        return QueryObservation(query.name, training, judged)
+    volume: Frame = await source.range(query.volume.expr, windows.judged_from, windows.now, windows.step)
+    return QueryObservation(query.name, training, judged, volume_of(judged.labels, judged.times, volume))

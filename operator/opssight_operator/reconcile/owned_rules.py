@@ -1,0 +1,44 @@
+"""Reading the rule that a resource owns: the object in Kubernetes, and what Prometheus has loaded of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..api.base import ObjectMeta
+from ..api.conditions import Condition, ConditionType, Reason
+from ..core.conditions import verdict_of
+from ..core.conventions import rule_group_name, rule_object_name
+from ..core.observation import RuleObjectState, RuleObservation
+from ..errors import DataError, DependencyError
+from .ports import MetricSource, Owner, Ports
+
+
+async def observe_rule(
+    owner: Owner, source: MetricSource, ports: Ports, *, wanted: bool, conditions: list[Condition]
+) -> RuleObservation:
+    """The owned rule as it is.
+
+    Without a wish for a rule it is read only while one may be left to remove, so that a cluster without
+    prometheus-operator is asked for nothing it does not have.
+    """
+    last = verdict_of(conditions, ConditionType.RULE_LOADED)
+    if not wanted and last is not None and last.reason is Reason.NO_RULE:
+        return RuleObservation()
+    try:
+        observed = await ports.rules.observe(owner, rule_object_name(owner.kind, owner.name))
+    except DataError:
+        if wanted:
+            raise
+        return RuleObservation()  # no such kind in the cluster, so no object of it either
+    if not wanted or observed.state is not RuleObjectState.OURS:
+        return observed
+    try:
+        loaded = await source.rules(rule_group_name(owner.kind, owner.namespace, owner.name))
+    except DependencyError:
+        return replace(observed, loaded=None)  # the samples may be there all the same
+    return replace(observed, loaded=loaded)
+
+
+def owner_of(kind: str, api_version: str, meta: ObjectMeta) -> Owner:
+    """The resource as the owner of what is written for it."""
+    return Owner(api_version, kind, meta.name, meta.namespace, meta.uid)

@@ -1,0 +1,50 @@
+"""Use case: one evaluation of a ThresholdPolicy."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..api import API_VERSION
+from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicyStatus
+from ..core.held import held_plan, suspended_plan
+from ..core.observation import PolicyObservation
+from ..core.plan import Plan
+from ..core.policy_plan import evaluate
+from ..core.science import check_time_zone
+from ..core.windows import HistoryWindow, history_window
+from ..errors import OpsSightError, TooMuchData
+from ..settings import Settings
+from .owned_rules import observe_rule, owner_of
+from .ports import Ports
+
+
+async def reconcile(
+    resource: ThresholdPolicy, now: float, ports: Ports, settings: Settings
+) -> Plan[ThresholdPolicyStatus]:
+    """Gather, learn and simulate off the loop, decide. Errors on purpose become a held plan; a defect is raised."""
+    if resource.spec.suspend:
+        return suspended_plan(resource, now)
+    try:
+        window, observation = await _gather(resource, now, ports, settings)
+        return await ports.compute.run(partial(evaluate, resource, observation, window, now, settings))
+    except OpsSightError as error:
+        return held_plan(resource, error, now, settings)
+
+
+async def _gather(
+    resource: ThresholdPolicy, now: float, ports: Ports, settings: Settings
+) -> tuple[HistoryWindow, PolicyObservation]:
+    spec = resource.spec
+    window = history_window(spec, now, settings)
+    check_time_zone(spec.alert.time_zone)
+    source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
+    owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)
+    records = spec.delivery.mode == "Record"
+    rule = await observe_rule(owner, source, ports, wanted=records, conditions=resource.status.conditions)
+    frame = await source.range(spec.expr, window.start, window.now, window.step)
+    if frame.values.size > settings.max_training_points:
+        raise TooMuchData(
+            f"expr returned {frame.values.size} points ({frame.n_series} series), at most "
+            f"{settings.max_training_points} are allowed; use a shorter history.window or a longer history.step"
+        )
+    return window, PolicyObservation(frame, rule)
