@@ -1,0 +1,338 @@
+"""A whole local cluster: real servers on loopback, for tests, for the demo, and for ``python -m localcluster up``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from . import http, monitoring, remote_write
+from .build import program
+from .controlplane import ControlPlane, Ports
+from .errors import ClusterError
+from .history import Span, write_openmetrics
+from .ports import free_ports
+from .prometheus import Intervals, Prometheus, ScrapeTarget
+from .servers import HOST
+from .supervision import SOURCE_ROOT, Supervision
+
+NOTE = "cluster.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a cluster consists of. Durations are Prometheus strings."""
+
+    control_plane: bool = True
+    """False: Prometheus alone, ready in half a second."""
+    scrape_interval: str = "2s"
+    evaluation_interval: str = "1s"
+    scrape_apiserver: str | None = "5s"
+    """How often the cluster's own API server is scraped; None: not at all."""
+    history_days: float = 0.0
+    """How many days of the shop's history Prometheus starts with."""
+    history_step: float = 60.0
+    """Seconds between two samples of the history."""
+    seed: int = 1
+    """Of the shop's history."""
+    apiserver_flags: Sequence[str] = ()
+    prometheus_flags: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Places:
+    """The ports of everything but the control plane."""
+
+    prometheus: int
+    prometheus_old: int
+    operator: int
+    reloader: int
+    reloader_old: int
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """One row of ``status``."""
+
+    name: str
+    pid: int
+    port: int | None
+    health: str
+
+
+@dataclass
+class Cluster:
+    """A context manager: servers start on entry and are gone after exit, or when this process dies by any death.
+
+    ``state`` is an empty or missing directory, removed at the end; None: a temporary one.
+    """
+
+    state: Path | None = None
+    options: Options = field(default_factory=Options)
+    say: Callable[[str], None] = lambda _: None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+    @classmethod
+    def demo(cls, state: Path | None = None, say: Callable[[str], None] = lambda _: None) -> Self:
+        """The cluster of ``make demo``: two weeks of history, scrapes every 5 s."""
+        return cls(state, Options(scrape_interval="5s", history_days=14.0), say)
+
+    @classmethod
+    def attach(cls, state: Path) -> Self:
+        """A cluster that runs already, started by ``up`` or by another process."""
+        try:
+            note = json.loads((state / NOTE).read_text())
+        except (OSError, ValueError):
+            raise ClusterError(f"no cluster runs with the state directory {state}") from None
+        cluster = cls(state, Options(**note["options"]))
+        cluster._supervision = Supervision(state)
+        cluster._supervision.servers()
+        cluster._assemble(Ports(**note["ports"]), Places(**note["places"]))
+        return cluster
+
+    def start(self) -> None:
+        """Start every server and wait until all of them work; on failure nothing is left."""
+        if self.state is None:
+            self.state = Path(tempfile.mkdtemp(prefix="opssight-localcluster-"))
+        self._supervision = Supervision.start(self.state)
+        try:
+            numbers = free_ports(9)
+            self._assemble(Ports(*numbers[:4]), Places(*numbers[4:]))
+            self._write_note()
+            with ThreadPoolExecutor(2) as pool:
+                # Threads may give orders: the supervisor, not the thread, is the parent of the servers.
+                parts = [pool.submit(self._start_prometheus_first_time), pool.submit(self._start_kubernetes)]
+                for part in parts:
+                    part.result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, keep_logs: bool = False) -> None:
+        """End every server and remove the state directory."""
+        self._supervision.end(keep_logs)
+
+    def detach(self) -> None:
+        """Let the cluster outlive this process."""
+        self._supervision.detach()
+
+    def _assemble(self, ports: Ports, places: Places) -> None:
+        self._places = places
+        self._control_plane = ControlPlane(self._supervision, ports, self.options.apiserver_flags)
+        self.prometheus = self._new_prometheus("prometheus", "", places.prometheus, self.options.prometheus_flags)
+        self.prometheus_old: Prometheus | None = None
+        """Prometheus 2.42, once ``start_prometheus_old`` was called."""
+
+    def _write_note(self) -> None:
+        note = {
+            "options": asdict(self.options),
+            "ports": asdict(self._control_plane.ports),
+            "places": asdict(self._places),
+        }
+        (self._supervision.state / NOTE).write_text(json.dumps(note))
+
+    def _new_prometheus(self, name: str, suffix: str, port: int, flags: Sequence[str]) -> Prometheus:
+        intervals = Intervals(self.options.scrape_interval, self.options.evaluation_interval)
+        programs = (program(f"prometheus{suffix}"), program(f"promtool{suffix}"))
+        rules = self._supervision.state / "rules"
+        return Prometheus(self._supervision, name, programs, port, rules, intervals, flags)
+
+    def _start_prometheus_first_time(self) -> None:
+        options = self.options
+        if options.control_plane and options.scrape_apiserver is not None:
+            pki = self._control_plane.pki
+            files = {"ca_file": pki.ca, "cert_file": pki.certificate("admin"), "key_file": pki.key("admin")}
+            tls = {name: str(path) for name, path in files.items()}
+            address = f"{HOST}:{self._control_plane.ports.apiserver}"
+            target = ScrapeTarget("apiserver", address, interval=options.scrape_apiserver, tls=tls)
+            self.prometheus.targets[target.job] = target
+        if options.history_days > 0:
+            span = Span.ending_now(options.history_days, options.history_step)
+            self.say(f"writing {options.history_days:g} days of history")
+            file = self._supervision.state / "history.om"
+            write_openmetrics(file, span, options.seed)
+            self.prometheus.backfill(file)
+            file.unlink()
+        self.prometheus.start()
+        self.say("prometheus is ready")
+
+    def _start_kubernetes(self) -> None:
+        if not self.options.control_plane:
+            return
+        self._control_plane.start()
+        self.say("kube-apiserver is ready")
+        monitoring.start_operator(self._control_plane, self._places.operator)
+        rules = self.prometheus.rules
+        rules.mkdir(exist_ok=True)
+        monitoring.start_rule_path(
+            self._control_plane, rules, self.prometheus.url, self._places.reloader, "config-reloader"
+        )
+        self.say("prometheus-operator is ready")
+        self._control_plane.wait_for_service_account()
+        self.say("kube-controller-manager is ready")
+
+    # Kubernetes
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig of the administrator."""
+        return self._control_plane.pki.kubeconfig("admin")
+
+    @property
+    def server_url(self) -> str:
+        """The address of the API server."""
+        return self._control_plane.url
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate that the API server's is signed with."""
+        return self._control_plane.pki.ca
+
+    def api(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+        """One call to the API server as administrator; raises ``http.HttpError`` with ``status`` and ``body``."""
+        return self._control_plane.api.call(method, path, body, content_type)
+
+    def kubectl(self, *arguments: str, input: str | None = None, kubeconfig: Path | None = None) -> str:
+        """What kubectl prints; raises ``ClusterError`` with its message when it fails."""
+        return self._control_plane.kubectl(*arguments, input=input, kubeconfig=kubeconfig)
+
+    def create_token(self, namespace: str, service_account: str, seconds: int = 86_400) -> str:
+        """A token of a ServiceAccount."""
+        return self._control_plane.create_token(namespace, service_account, seconds)
+
+    def kubeconfig_for_token(self, token: str, path: Path, namespace: str = "default") -> Path:
+        """Write a kubeconfig that comes with ``token``; returns ``path``."""
+        return self._control_plane.kubeconfig_for_token(token, path, namespace)
+
+    def kubeconfig_for_service_account(self, namespace: str, service_account: str, path: Path) -> Path:
+        """Write a kubeconfig that acts as a ServiceAccount, as a pod of it would; returns ``path``."""
+        return self.kubeconfig_for_token(self.create_token(namespace, service_account), path, namespace)
+
+    def stop_apiserver(self) -> None:
+        """Kill kube-apiserver."""
+        self._control_plane.stop_apiserver()
+
+    def start_apiserver(self) -> None:
+        """Start it again, with the same address and data."""
+        self._control_plane.start_apiserver()
+
+    # Prometheus
+
+    @property
+    def prometheus_url(self) -> str:
+        """The address of Prometheus 3."""
+        return self.prometheus.url
+
+    def stop_prometheus(self, grace: float = 10.0) -> None:
+        """Stop Prometheus; with ``grace`` 0 by SIGKILL."""
+        self.prometheus.stop(grace)
+
+    def start_prometheus(self) -> None:
+        """Start it again, with the same address and data."""
+        self.prometheus.start()
+
+    def start_prometheus_old(self) -> Prometheus:
+        """Prometheus 2.42 beside the other: own data, no history, the same rules. Started once, then returned."""
+        if self.prometheus_old is None:
+            old = self._new_prometheus("prometheus-old", "-old", self._places.prometheus_old, ())
+            old.start()
+            if self.options.control_plane:
+                monitoring.start_rule_path(
+                    self._control_plane, old.rules, old.url, self._places.reloader_old, "config-reloader-old"
+                )
+            self.prometheus_old = old
+        return self.prometheus_old
+
+    def add_scrape_target(
+        self,
+        job: str,
+        address: str,
+        labels: Mapping[str, str] | None = None,
+        interval: str | None = None,
+        honor_labels: bool = False,
+    ) -> None:
+        """Let Prometheus scrape ``http://address/metrics``; ``instance`` is the job unless ``labels`` has it."""
+        self.prometheus.add_scrape_target(ScrapeTarget(job, address, labels or {}, interval, honor_labels))
+
+    def remove_scrape_target(self, job: str) -> None:
+        """Stop scraping a job."""
+        self.prometheus.remove_scrape_target(job)
+
+    def backfill(self, openmetrics: Path) -> None:
+        """Put an OpenMetrics file into Prometheus' data, which restarts it when it runs."""
+        running = self.prometheus.ready()
+        if running:
+            self.prometheus.stop()
+        self.prometheus.backfill(openmetrics)
+        if running:
+            self.prometheus.start()
+
+    def remote_write(self, series: Iterable[remote_write.Series]) -> int:
+        """Write samples into Prometheus, as old as 30 days; returns how many."""
+        return self.prometheus.remote_write(series)
+
+    def promtool(self, *arguments: str, cwd: Path | None = None) -> str:
+        """What promtool prints; raises ``ClusterError`` when it fails."""
+        return self.prometheus.promtool(*arguments, cwd=cwd)
+
+    def start_shop(self, port: int | None = None) -> str:
+        """Start the shop as a server of this cluster, let Prometheus scrape it, and return its address."""
+        port = port or free_ports(1)[0]
+        argv = [sys.executable, "-m", "localcluster.shop", "--port", str(port), "--seed", str(self.options.seed)]
+        self._supervision.spawn("shop", argv, {"PYTHONPATH": str(SOURCE_ROOT)})
+        url = f"http://{HOST}:{port}"
+        self._supervision.wait_for("the shop to open", lambda: http.is_ok(f"{url}/metrics"), ["shop"])
+        self.add_scrape_target("shop", f"{HOST}:{port}", {"namespace": "shop"})
+        return url
+
+    # All of them
+
+    @staticmethod
+    def binary(name: str) -> Path:
+        """The path of a program, such as ``promtool`` or ``kubectl``."""
+        return program(name)
+
+    def log(self, server: str) -> Path:
+        """The log of a server, by its name in ``status``."""
+        return self._supervision.log(server)
+
+    def status(self) -> list[ServerStatus]:
+        """Every server with its health now."""
+        tls = self._control_plane.api.tls if self.options.control_plane else None
+        rows = []
+        for name, found in self._supervision.servers().items():
+            port, scheme, path = self._addresses().get(name, (None, "", ""))
+            if found["returncode"] is not None:
+                health = f"ended ({found['returncode']})"
+            elif port is None:
+                health = "running"
+            else:
+                ok = http.is_ok(f"{scheme}://{HOST}:{port}/{path}", tls if scheme == "https" else None)
+                health = "ok" if ok else "not ready"
+            rows.append(ServerStatus(name, found["pid"], port, health))
+        return rows
+
+    def _addresses(self) -> Mapping[str, tuple[int | None, str, str]]:
+        ports, places = self._control_plane.ports, self._places
+        return {
+            "etcd": (ports.etcd, "http", "health"),
+            "kube-apiserver": (ports.apiserver, "https", "readyz"),
+            "kube-controller-manager": (ports.controller_manager, "https", "healthz"),
+            "prometheus": (places.prometheus, "http", "-/ready"),
+            "prometheus-old": (places.prometheus_old, "http", "-/ready"),
+            "prometheus-operator": (places.operator, "http", "metrics"),
+            "config-reloader": (places.reloader, "http", "metrics"),
+            "config-reloader-old": (places.reloader_old, "http", "metrics"),
+        }
