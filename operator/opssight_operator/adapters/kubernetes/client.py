@@ -1,0 +1,107 @@
+"""The one connection to the API server: JSON in, JSON out, with time limits and retries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from .failures import ApiFailure, failure_of, ours, worth_retrying
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+JSON = "application/json"
+IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+class KubeApi:
+    """Requests to the API server as ``(method, path, body) -> object``.
+
+    Each request has ``timeout`` seconds and, where the server throttles, fails or is silent, ``retries`` more tries
+    with growing, jittered pauses. Everything that fails is raised as ``ApiFailure`` by ``request`` and as one of
+    our own errors by ``send``.
+    """
+
+    def __init__(self, client: ApiClient, *, timeout: float = 15.0, retries: int = 2) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._retries = retries
+        self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        content_type: str = JSON,
+        query: Sequence[tuple[str, str]] = (),
+        what: str = "",
+    ) -> dict[str, Any]:
+        """The answer as a mapping; raises ``ApiFailure``, or what the connection raised."""
+        for attempt in range(self._retries + 1):
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await self._once(method, path, body, content_type, query, what or f"{method} {path}")
+            except Exception as error:
+                if attempt == self._retries or not worth_retrying(error):
+                    raise
+            await asyncio.sleep((0.25 * 2**attempt) * (1 + self._jitter.random()))
+        raise AssertionError("unreachable")
+
+    async def send(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        """Like ``request``, but raises errors of ``opssight_operator.errors`` alone."""
+        try:
+            return await self.request(method, path, **arguments)
+        except Exception as error:
+            raise ours(error) from error
+
+    async def _once(
+        self, method: str, path: str, body: object, content_type: str, query: Sequence[tuple[str, str]], what: str
+    ) -> dict[str, Any]:
+        request = await self._client.param_serialize(
+            method,
+            path,
+            query_params=list(query),
+            header_params={"Accept": JSON, **({"Content-Type": content_type} if body is not None else {})},
+            auth_settings=["BearerToken"],
+        )
+        verb, url, headers, _, *_ = request
+        answer = await self._client.call_api(
+            verb, url, header_params=headers, body=body, _request_timeout=self._timeout
+        )
+        raw = await answer.read()
+        if not 200 <= answer.status < 300:
+            raise failure_of(answer.status, raw or b"", what)
+        return dict(json.loads(raw)) if raw else {}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+async def connect(request_seconds: float, environment: os._Environ[str] | dict[str, str]) -> KubeApi:
+    """The API server of the pod's ServiceAccount, or of ``KUBECONFIG``."""
+    return KubeApi(ApiClient(await configuration(environment)), timeout=request_seconds)
+
+
+async def configuration(environment: os._Environ[str] | dict[str, str]) -> Configuration:
+    """Where the API server is and who we are there: a kubeconfig if one is named, else the pod's ServiceAccount."""
+    settings = Configuration()
+    named = environment.get("KUBECONFIG")
+    if named:
+        await config.load_kube_config(config_file=named, client_configuration=settings)
+    elif IN_CLUSTER_TOKEN.exists():  # noqa: ASYNC240 - once, before the loop has work
+        config.load_incluster_config(client_configuration=settings)
+    else:
+        raise ApiFailure(
+            0, "NoConfiguration", "set KUBECONFIG, or run in a pod with a ServiceAccount token", "find the API server"
+        )
+    return settings

@@ -1,0 +1,65 @@
+"""Exactly what the operator may do: one table, from which the manifests and the check at start are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from opssight_operator.api import GROUP
+
+PLURALS = {
+    "MetricsSource": "metricssources",
+    "AnomalyDetector": "anomalydetectors",
+    "ThresholdPolicy": "thresholdpolicies",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One rule of a role. ``scope`` says whether it holds in the whole cluster or in the operator's namespace."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+    scope: Literal["cluster", "operator"]
+    why: str
+
+
+PERMISSIONS: tuple[Permission, ...] = (
+    *(Permission(GROUP, plural, ("get", "list", "watch"), "cluster", "watch our kinds") for plural in PLURALS.values()),
+    *(Permission(GROUP, f"{plural}/status", ("patch",), "cluster", "write status") for plural in PLURALS.values()),
+    Permission(
+        "monitoring.coreos.com",
+        "prometheusrules",
+        ("get", "create", "patch", "delete"),
+        "cluster",
+        "own rules by server-side apply",
+    ),
+    Permission("events.k8s.io", "events", ("create", "patch"), "cluster", "record Events"),
+    Permission("", "namespaces", ("get", "list", "watch"), "cluster", "match allowedNamespaces by label"),
+    Permission(
+        "apiextensions.k8s.io", "customresourcedefinitions", ("list", "watch"), "cluster", "notice that our CRDs appear"
+    ),
+    Permission("coordination.k8s.io", "leases", ("get", "create", "update"), "operator", "elect a leader"),
+    Permission("", "secrets", ("get",), "operator", "read the tokens that MetricsSources refer to"),
+)
+
+
+def rules(scope: Literal["cluster", "operator"]) -> list[dict[str, Any]]:
+    """RBAC rules of a scope, in the order of the table, neighbours with equal verbs and group merged."""
+    merged: list[dict[str, Any]] = []
+    for permission in PERMISSIONS:
+        if permission.scope != scope:
+            continue
+        last = merged[-1] if merged else None
+        if last and last["apiGroups"] == [permission.group] and last["verbs"] == list(permission.verbs):
+            last["resources"].append(permission.resource)
+        else:
+            merged.append(
+                {
+                    "apiGroups": [permission.group],
+                    "resources": [permission.resource],
+                    "verbs": list(permission.verbs),
+                }
+            )
+    return merged

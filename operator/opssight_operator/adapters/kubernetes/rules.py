@@ -1,0 +1,126 @@
+"""PrometheusRule objects that we own as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opssight_operator.core import conventions
+from opssight_operator.core.observation import RuleObjectState, RuleObservation
+from opssight_operator.core.plan import RuleObject
+from opssight_operator.core.rules import rule_digest
+from opssight_operator.errors import FieldConflict, NameConflict, TargetNotFound
+from opssight_operator.reconcile.ports import Owner
+
+from .client import APPLY, KubeApi
+from .failures import ApiFailure, ours
+
+API_VERSION = "monitoring.coreos.com/v1"
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/prometheusrules/{name}"
+
+
+def _owned_by(found: dict[str, Any], owner: Owner) -> bool:
+    references = found.get("metadata", {}).get("ownerReferences", [])
+    return any(reference.get("uid") == owner.uid for reference in references)
+
+
+class PrometheusRules:
+    """``ports.RuleStore`` over server-side apply: our field manager, our object, nobody else's."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+
+    async def observe(self, owner: Owner, name: str) -> RuleObservation:
+        """The object of that name; absent too when the cluster has no PrometheusRule kind."""
+        found = await self._get(owner.namespace, name)
+        if found is None:
+            return RuleObservation(RuleObjectState.ABSENT)
+        if not _owned_by(found, owner):
+            return RuleObservation(RuleObjectState.FOREIGN)
+        groups = tuple(found.get("spec", {}).get("groups", []))
+        return RuleObservation(
+            RuleObjectState.OURS, rule_digest(found["metadata"].get("labels", {}), groups), groups=groups
+        )
+
+    async def apply(self, owner: Owner, rule: RuleObject) -> None:
+        """Make the object look like ``rule``; yields to a foreign object and to a foreign field manager.
+
+        The owner reference carries the uid, so that a CR that was deleted and made anew never adopts the rule of
+        its predecessor, and garbage collection removes the rule with the operator dead too.
+        """
+        found = await self._get(owner.namespace, rule.name)
+        if found is not None and not _owned_by(found, owner) and not found["metadata"].get("deletionTimestamp"):
+            raise NameConflict(
+                f"PrometheusRule {owner.namespace}/{rule.name} exists and belongs to somebody else; "
+                "rename this resource or delete that object"
+            )
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "PrometheusRule",
+            "metadata": {
+                "name": rule.name,
+                "namespace": owner.namespace,
+                "labels": dict(rule.labels),
+                "ownerReferences": [
+                    {
+                        "apiVersion": owner.api_version,
+                        "kind": owner.kind,
+                        "name": owner.name,
+                        "uid": owner.uid,
+                        "controller": True,
+                        "blockOwnerDeletion": False,
+                    }
+                ],
+            },
+            "spec": {"groups": [dict(group) for group in rule.groups]},
+        }
+        what = f"apply PrometheusRule {owner.namespace}/{rule.name}"
+        query = [("fieldManager", conventions.FIELD_MANAGER), ("force", "false")]
+        try:
+            await self._api.request(
+                "PATCH", _path(owner.namespace, rule.name), body=body, content_type=APPLY, query=query, what=what
+            )
+        except ApiFailure as failure:
+            if failure.status == 404:
+                raise TargetNotFound(
+                    f"{what}: the cluster has no PrometheusRule kind; install the CRDs of prometheus-operator"
+                ) from failure
+            if failure.status == 409:
+                raise FieldConflict(f"{what}: {failure.message}") from failure
+            raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
+
+    async def remove(self, owner: Owner, name: str) -> None:
+        """Delete the object if ``owner`` owns it, exactly the one that was looked at."""
+        found = await self._get(owner.namespace, name)
+        if found is None or not _owned_by(found, owner):
+            return
+        metadata = found["metadata"]
+        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        try:
+            await self._api.request(
+                "DELETE",
+                _path(owner.namespace, name),
+                body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions},
+                what=f"delete PrometheusRule {owner.namespace}/{name}",
+            )
+        except ApiFailure as failure:
+            if failure.status != 404:
+                raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
+
+    async def _get(self, namespace: str, name: str) -> dict[str, Any] | None:
+        try:
+            return await self._api.request(
+                "GET", _path(namespace, name), what=f"read PrometheusRule {namespace}/{name}"
+            )
+        except ApiFailure as failure:
+            if failure.status == 404:
+                return None
+            raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
