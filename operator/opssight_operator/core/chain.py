@@ -15,6 +15,8 @@ from enum import StrEnum
 from ..api.base import duration
 from .numbers import number_text, readable, readable_towards
 
+_NOISE = 1e-9  # of float arithmetic, relative
+
 
 class ThresholdReason(StrEnum):
     """``status.thresholds[].reason``: Changed, or the link that holds."""
@@ -160,7 +162,8 @@ def outside_dead_band(case: Case, wanted: Change) -> Change | Hold:
     if case.current is None or wanted.forced:
         return wanted
     way = abs(wanted.value - case.current)
-    if way > 0 and way >= case.guards.dead_band * _scale(case.current, wanted.value):
+    band = case.guards.dead_band * _scale(case.current, wanted.value)
+    if way > 0 and way >= band * (1 - _NOISE):
         return wanted
     if wanted.at_limit:
         return Hold(ThresholdReason.AT_LIMIT, f"{wanted.why}, and the threshold stands there")
@@ -187,7 +190,7 @@ def cooldown_over(case: Case, wanted: Change) -> Change | Hold:
 
 def not_firing(case: Case, wanted: Change) -> Change | Hold:
     """The expression is not beyond the threshold now: an incident must not move the line that it is measured by."""
-    if case.beyond == 0 or wanted.forced or not case.guards.freeze_while_firing:
+    if case.current is None or case.beyond == 0 or wanted.forced or not case.guards.freeze_while_firing:
         return wanted
     return Hold(
         ThresholdReason.FIRING,

@@ -13,7 +13,7 @@ from ..api.anomaly_detector import (
     ModelStatus,
     Summary,
 )
-from ..api.base import duration
+from ..api.base import duration, seconds
 from ..api.conditions import ConditionType, Reason
 from ..settings import Settings
 from .conditions import Verdict, with_verdicts
@@ -51,7 +51,7 @@ def evaluate(
     desired = detector_rule(detector)
     intent = rule_intent("AnomalyDetector", detector.metadata.name, desired, observation.rule)
     loaded = rule_verdict(desired, observation.rule)
-    data = _data_available(queries, states)
+    data = _data_available(detector.spec, queries, states, windows)
     trained = _model_trained(detector.spec, judged, states)
     verdicts = {
         ConditionType.READY: _ready(data, trained, observation, desired is not None, states, settings),
@@ -98,7 +98,12 @@ def _state(series: SeriesJudgement, episodes: Episodes) -> str:
     return "Anomalous" if series.state == "Normal" and series.key in episodes.open_since else series.state
 
 
-def _data_available(queries: Sequence[QueryJudgement], states: Mapping[SeriesKey, str]) -> Verdict:
+def _data_available(
+    spec: AnomalyDetectorSpec,
+    queries: Sequence[QueryJudgement],
+    states: Mapping[SeriesKey, str],
+    windows: DetectorWindows,
+) -> Verdict:
     warnings = "".join(f"; Prometheus warned: {text}" for query in queries for text in query.warnings[:1])
     silent = [q.name for q in queries if all(states[s.key] == "NoData" for s in q.series)]
     if silent:
@@ -108,9 +113,13 @@ def _data_available(queries: Sequence[QueryJudgement], states: Mapping[SeriesKey
         return Verdict("False", Reason.NO_DATA if everything else Reason.PARTIAL_DATA, f"{what} {none}{warnings}")
     gone = sum(state == "NoData" for state in states.values())
     unguarded = sum(query.no_volume for query in queries)
-    if gone or unguarded:
+    learned = windows.judged_from - windows.start
+    shorter = learned < seconds(spec.training_window) - windows.step
+    if gone or unguarded or shorter:
         parts = [f"{gone} of {len(states)} series have no recent sample"] if gone else []
         parts += [f"the volume of {unguarded} series is unknown, so that they are always judged"] if unguarded else []
+        if shorter:
+            parts.append(f"Prometheus is too busy for {spec.training_window}, learned from {duration(learned)}")
         return Verdict("True", Reason.PARTIAL_DATA, ", ".join(parts) + warnings)
     return Verdict("True", Reason.SAMPLES_FOUND, f"all {len(states)} series have recent samples{warnings}")
 

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opssight_operator.core.timing import on_grid, rfc3339, seconds_of, whole_second
+
+
+def test_a_time_is_rfc_3339_in_utc() -> None:
+    assert rfc3339(1_700_000_040) == "2023-11-14T22:14:00Z"
+    assert rfc3339(1_700_000_040.5) == "2023-11-14T22:14:00.500Z"
+    assert whole_second(1_700_000_040.999) == "2023-11-14T22:14:00Z"
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_a_time_reads_back_to_the_millisecond(millis: int) -> None:
+    assert round(seconds_of(rfc3339(millis / 1000)) * 1000) == millis
+
+
+@pytest.mark.parametrize(
+    ("seconds", "step", "expected"), [(119.999, 60.0, 60.0), (120.0, 60.0, 120.0), (7.3, 2.5, 5.0), (0.3, 0.1, 0.3)]
+)
+def test_now_is_cut_to_the_newest_step(seconds: float, step: float, expected: float) -> None:
+    assert on_grid(seconds, step) == pytest.approx(expected)
