@@ -1,0 +1,96 @@
+"""What kinds of incident there were: alerts that belong together are one kind, every other alert is its own.
+
+Alerts belong together when they begin together beyond chance (``association.together``). Each kind names an exemplar:
+the occasion with the most of its alerts, the latest of those.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..association import BIN_SECONDS, onsets, together
+from ..evidence import Evidence
+from ..findings import Finding, Outcome, Table, TimelinePlot, TimelineRow, nothing
+from ..phrases import clock, count, duration, listing, moment, mostly, where
+
+SECTION = "Clusters"
+MAX_KINDS = 10
+_SAME_OCCASION_SECONDS = 2 * BIN_SECONDS
+_MAX_DRAWN = 200
+
+
+def clusters(evidence: Evidence) -> Outcome:
+    """One finding with a row for each kind, the largest first."""
+    if not len(evidence.incidents):
+        return nothing("no incidents in the window")
+    found = onsets(evidence)
+    kind_of = np.arange(len(evidence.item.values) + 1)
+    for pair in together(found, evidence.alpha):
+        one, other = kind_of[found.items[pair.first]], kind_of[found.items[pair.second]]
+        kind_of[kind_of == max(one, other)] = min(one, other)
+    codes = evidence.item.codes[evidence.in_window]
+    kinds = np.where(codes >= 0, kind_of[codes], -1)
+    occasions = {
+        int(kind): _occasions(evidence, np.flatnonzero(kinds == kind)) for kind in np.unique(kinds[kinds >= 0])
+    }
+    if not occasions:
+        return nothing("the incidents have neither a name nor a message nor a resource type")
+    order = sorted(occasions, key=lambda kind: (-sum(map(len, occasions[kind])), -len(occasions[kind]), kind))
+    shown = order[:MAX_KINDS]
+    rows = tuple(_row(evidence, occasions[kind]) for kind in shown)
+    largest = evidence.incidents.take(np.concatenate(occasions[order[0]]))
+    finding = Finding(
+        section=SECTION,
+        kind="Kinds",
+        highlight=True,
+        subject="kinds of incident",
+        sentence=(
+            f"There were {count(len(order), 'kind')} of incident; the largest, {rows[0][0]}{where(largest)}, had "
+            f"{count(len(largest), 'incident')} on {count(len(occasions[order[0]]), 'occasion')} ({rows[0][4]})."
+        ),
+        support=len(evidence.incidents),
+        table=Table(("kind", "where", "incidents", "occasions", "when", "longest", "message", "exemplar"), rows),
+        plot=_timeline(evidence, [(row[0], occasions[kind]) for row, kind in zip(rows, shown, strict=True)]),
+    )
+    return Outcome((finding,))
+
+
+def _occasions(evidence: Evidence, rows: np.ndarray) -> list[np.ndarray]:
+    """Rows of one kind, cut where more than five minutes pass without a new one."""
+    gaps = np.diff(evidence.incidents.start[rows]) > _SAME_OCCASION_SECONDS
+    return np.split(rows, np.flatnonzero(gaps) + 1)
+
+
+def _row(evidence: Evidence, occasions: list[np.ndarray]) -> tuple[str, ...]:
+    everything = np.concatenate(occasions)
+    incidents, items = evidence.incidents.take(everything), evidence.item.take(evidence.in_window)
+    names = [items.values[i] for i in np.argsort(-items.take(everything).counts(), kind="stable")]
+    present = [name for name in names if name in {items[int(row)] for row in everything}]
+    best = max(occasions, key=lambda rows: (len({items[int(row)] for row in rows}), rows[0]))
+    begins = [float(evidence.incidents.start[rows[0]]) for rows in occasions]
+    lasted = incidents.duration[~np.isnan(incidents.duration)]
+    of_template = evidence.template_of[evidence.in_window][everything]
+    of_template = of_template[of_template >= 0]
+    message = evidence.templates[int(np.bincount(of_template).argmax())].text if of_template.size else ""
+    exemplar = evidence.incidents.message[int(best[0])] or ""
+    return (
+        listing(present, most=5),
+        where(incidents).removeprefix(" in ") or (mostly(incidents.resource_type) or "various"),
+        f"{everything.size:,}",
+        f"{len(occasions):,}",
+        listing([clock(begin, evidence.zone) for begin in begins], most=4),
+        duration(float(lasted.max())) if lasted.size else "still going on",
+        message,
+        f"{moment(float(evidence.incidents.start[best[0]]), evidence.zone)}"
+        + (f": {exemplar[:200]}" if exemplar else ""),
+    )
+
+
+def _timeline(evidence: Evidence, kinds: list[tuple[str, list[np.ndarray]]]) -> TimelinePlot:
+    rows = []
+    for name, occasions in kinds:
+        members = np.concatenate(occasions)[:_MAX_DRAWN]
+        ends = evidence.incidents.end[members]
+        ends = np.where(np.isnan(ends), evidence.window.end, np.minimum(ends, evidence.window.end))
+        rows.append(TimelineRow(name, tuple(evidence.incidents.start[members].tolist()), tuple(ends.tolist())))
+    return TimelinePlot("When each kind went on", evidence.window.start, evidence.window.end, tuple(rows))
