@@ -30,6 +30,7 @@ class Settings:
     max_series_exported: int = 200  # a resource, all queries together
     max_training_points: int = 50_000_000  # cells of one training window
     min_interval_seconds: float = 1.0
+    source_interval_seconds: float = 60.0  # how often a MetricsSource is asked whether it answers
     status_heartbeat_seconds: float = 900.0
     rule_check_seconds: float = 30.0  # how often a loaded rule is looked for again
     api_timeout_seconds: float = 15.0

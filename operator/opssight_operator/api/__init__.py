@@ -3,3 +3,8 @@
 GROUP = "opssight.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+PLURALS = {
+    "MetricsSource": "metricssources",
+    "AnomalyDetector": "anomalydetectors",
+    "ThresholdPolicy": "thresholdpolicies",
+}

@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opssight_operator.api import GROUP
-
-PLURALS = {
-    "MetricsSource": "metricssources",
-    "AnomalyDetector": "anomalydetectors",
-    "ThresholdPolicy": "thresholdpolicies",
-}
+from opssight_operator.api import GROUP, PLURALS
 
 
 @dataclass(frozen=True, slots=True)

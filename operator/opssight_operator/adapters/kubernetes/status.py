@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from opssight_operator.api import PLURALS
 from opssight_operator.core import conventions
 from opssight_operator.reconcile.ports import Owner
 
 from .client import APPLY, KubeApi
 from .failures import ApiFailure, ours
-from .permissions import PLURALS
 
 
 class Statuses:

@@ -1,0 +1,130 @@
+"""Our own /metrics: what the operator does, and the scores and thresholds of users' resources."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from opssight_operator.core.conventions import RESOURCE_GAUGES
+from opssight_operator.core.plan import Gauge as Sample
+from opssight_operator.reconcile.ports import Owner
+
+
+class _ResourceGauges(Collector):
+    """The gauges of all resources; each sample keeps its own label names."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_owner: dict[tuple[str, str], tuple[Sample, ...]] = {}
+
+    def put(self, owner: Owner, samples: Sequence[Sample]) -> None:
+        """Replace the samples of a resource; none of them forgets it."""
+        with self._lock:
+            if samples:
+                self._by_owner[(owner.kind, owner.uid)] = tuple(samples)
+            else:
+                self._by_owner.pop((owner.kind, owner.uid), None)
+
+    def clear(self) -> None:
+        """Forget everything: a replica that does not lead exports nothing."""
+        with self._lock:
+            self._by_owner.clear()
+
+    def collect(self) -> Iterable[Metric]:
+        """One family a metric name, in the order of ``RESOURCE_GAUGES``."""
+        with self._lock:
+            samples = [sample for group in self._by_owner.values() for sample in group]
+        families = {name: GaugeMetricFamily(name, text) for name, text in RESOURCE_GAUGES}
+        for sample in samples:
+            families[sample.name].add_sample(sample.name, dict(sample.labels), sample.value)
+        return [family for family in families.values() if family.samples]
+
+
+class Telemetry:
+    """``ports.Telemetry``, and the counters of the operator's own work."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._gauges = _ResourceGauges()
+        self.registry.register(self._gauges)
+        self._reconciles = Counter(
+            "opssight_reconcile", "Reconciles by kind and outcome.", ("kind", "outcome"), registry=self.registry
+        )
+        self._reconcile_seconds = Histogram(
+            "opssight_reconcile_duration_seconds",
+            "How long a reconcile took.",
+            ("kind",),
+            buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60),
+            registry=self.registry,
+        )
+        self._query_seconds = Histogram(
+            "opssight_prometheus_query_duration_seconds",
+            "How long a request to Prometheus took, decoding included.",
+            ("source", "outcome"),
+            buckets=(0.005, 0.02, 0.1, 0.5, 1, 5, 10, 30, 60),
+            registry=self.registry,
+        )
+        self._thresholds_held = Counter(
+            "opssight_thresholds_held",
+            "Decisions that held a threshold, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._missed_runs = Counter(
+            "opssight_missed_runs", "Runs that came due while an earlier one waited.", registry=self.registry
+        )
+        self._scheduler_lag = Gauge(
+            "opssight_scheduler_lag_seconds", "How late the newest run was started.", registry=self.registry
+        )
+        self._resources = Gauge("opssight_resources", "Resources that are watched.", ("kind",), registry=self.registry)
+        self._leader = Gauge("opssight_leader", "1 while this replica leads.", registry=self.registry)
+
+    def set_gauges(self, owner: Owner, gauges: Sequence[Sample]) -> None:
+        """Replace all gauges of this resource."""
+        self._gauges.put(owner, gauges)
+
+    def clear_gauges(self, owner: Owner) -> None:
+        """Forget the gauges of a resource that is gone."""
+        self._gauges.put(owner, ())
+
+    def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
+        """Count one run and how long it took."""
+        self._reconciles.labels(kind, outcome).inc()
+        self._reconcile_seconds.labels(kind).observe(seconds)
+
+    def held(self, reason: str) -> None:
+        """Count one decision that held a threshold."""
+        self._thresholds_held.labels(reason).inc()
+
+    def watched(self, kind: str, count: int) -> None:
+        """Say how many resources of a kind there are."""
+        self._resources.labels(kind).set(count)
+
+    def lagged(self, seconds: float) -> None:
+        """Say how late the newest run was started."""
+        self._scheduler_lag.set(seconds)
+
+    def coalesced(self, count: int) -> None:
+        """Count runs that came due while an earlier one waited."""
+        self._missed_runs.inc(count)
+
+    def queried(self, source: str, outcome: str, seconds: float) -> None:
+        """Count one request to Prometheus and how long it took, decoding included."""
+        self._query_seconds.labels(source, outcome).observe(seconds)
+
+    def leads(self, leading: bool) -> None:
+        """Say whether this replica leads."""
+        self._leader.set(1 if leading else 0)
+
+    def clear_all(self) -> None:
+        """Forget the gauges of every resource."""
+        self._gauges.clear()
+
+    def exposition(self) -> bytes:
+        """The text of /metrics."""
+        return generate_latest(self.registry)

@@ -1,0 +1,43 @@
+"""Apply a plan: rule, status, Events, gauges, in this order.
+
+The status is written before the Events tell of a transition, so that a crash in between repeats nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opssight_operator.core.held import not_applied
+from opssight_operator.core.plan import ApplyRule, Plan, RemoveRule
+from opssight_operator.errors import OpsSightError
+from opssight_operator.reconcile.ports import Owner, Ports
+from opssight_operator.settings import Settings
+
+from .kinds import Resource
+
+
+async def apply(
+    plan: Plan[Any], resource: Resource, owner: Owner, now: float, ports: Ports, settings: Settings
+) -> Plan[Any]:
+    """The plan as it came to pass: a rule that could not be written leaves its mark in the status.
+
+    Raises ``KubernetesUnavailable`` when the status could not be written; nothing that follows is done then, and the
+    next run does all of it again.
+    """
+    try:
+        await _apply_rule(plan, owner, ports)
+    except OpsSightError as error:
+        plan = not_applied(plan, resource, error, now, settings)
+    if plan.status_changed:
+        await ports.status.write(owner, plan.status.dump(), resource.metadata.generation)
+    if plan.gauges is not None:
+        ports.telemetry.set_gauges(owner, plan.gauges)
+    await ports.recorder.record(owner, plan.events)
+    return plan
+
+
+async def _apply_rule(plan: Plan[Any], owner: Owner, ports: Ports) -> None:
+    if isinstance(plan.rule, ApplyRule):
+        await ports.rules.apply(owner, plan.rule.rule)
+    elif isinstance(plan.rule, RemoveRule):
+        await ports.rules.remove(owner, plan.rule.name)

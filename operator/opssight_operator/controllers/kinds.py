@@ -1,0 +1,74 @@
+"""The three kinds, as the shell knows them: how to parse one, how often it runs, and its use case."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opssight_operator.api import API_VERSION, PLURALS
+from opssight_operator.api.anomaly_detector import AnomalyDetector
+from opssight_operator.api.base import seconds
+from opssight_operator.api.metrics_source import MetricsSource
+from opssight_operator.api.threshold_policy import ThresholdPolicy
+from opssight_operator.core.plan import Plan
+from opssight_operator.reconcile import anomaly_detector, metrics_source, threshold_policy
+from opssight_operator.reconcile.ports import Owner, Ports
+from opssight_operator.settings import Settings
+
+Resource = AnomalyDetector | ThresholdPolicy | MetricsSource
+Key = tuple[str, str, str]
+"""Kind, namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind; ``reconcile`` is its use case."""
+
+    name: str
+    plural: str
+    model: type[Resource]
+    reconcile: Callable[[Any, float, Ports, Settings], Awaitable[Plan[Any]]]
+
+    def parse(self, body: Mapping[str, Any]) -> Resource:
+        """The resource of a raw body; raises pydantic's ``ValidationError``."""
+        return self.model.model_validate(
+            {
+                "metadata": {**body["metadata"], "labels": body["metadata"].get("labels") or {}},
+                "spec": body.get("spec", {}),
+                "status": body.get("status") or {},
+            }
+        )
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("MetricsSource", PLURALS["MetricsSource"], MetricsSource, metrics_source.reconcile),
+        Kind("AnomalyDetector", PLURALS["AnomalyDetector"], AnomalyDetector, anomaly_detector.reconcile),
+        Kind("ThresholdPolicy", PLURALS["ThresholdPolicy"], ThresholdPolicy, threshold_policy.reconcile),
+    )
+}
+
+
+def key_of(kind: str, body: Mapping[str, Any]) -> Key:
+    """The key of a raw body."""
+    return kind, body["metadata"].get("namespace", ""), body["metadata"]["name"]
+
+
+def owner_of(key: Key, resource: Resource) -> Owner:
+    """Who owns the rule, the Events and the gauges of a resource."""
+    kind, namespace, name = key
+    return Owner(API_VERSION, kind, name, namespace, resource.metadata.uid)
+
+
+def interval_of(resource: Resource, settings: Settings) -> float:
+    """Seconds between two runs; a source is looked at every minute."""
+    if isinstance(resource, MetricsSource):
+        return settings.source_interval_seconds
+    return max(settings.min_interval_seconds, seconds(resource.spec.interval))
+
+
+def source_of(resource: Resource) -> str:
+    """The name of the MetricsSource that a resource uses; its own, for a source."""
+    return resource.metadata.name if isinstance(resource, MetricsSource) else resource.spec.source_ref.name

@@ -1,0 +1,203 @@
+"""The living state of a leading replica: parsed resources, the schedule, and what a run does."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from pydantic import ValidationError
+
+from opssight_operator.api.metrics_source import MetricsSource
+from opssight_operator.core.held import held_plan, pending_plan
+from opssight_operator.core.plan import Plan
+from opssight_operator.core.scheduling import phase
+from opssight_operator.errors import OpsSightError
+from opssight_operator.reconcile.ports import Owner, Ports
+from opssight_operator.settings import Settings
+
+from .apply import apply
+from .kinds import KINDS, Key, Resource, interval_of, key_of, owner_of, source_of
+from .outcomes import failed, next_delay
+from .scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+SPREAD_SECONDS = 10.0  # over which known resources are run again after a restart
+
+
+class SourceRegistry(Protocol):
+    """Where MetricsSources are kept for ``ports.Sources``."""
+
+    def update(self, source: MetricsSource) -> None:
+        """Add or replace a source."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget a source."""
+        ...
+
+
+class Counters(Protocol):
+    """What the operator tells of its own work."""
+
+    def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
+        """One run and how long it took."""
+        ...
+
+    def held(self, reason: str) -> None:
+        """One decision that held a threshold."""
+        ...
+
+    def watched(self, kind: str, count: int) -> None:
+        """How many resources of a kind there are."""
+        ...
+
+    def lagged(self, seconds: float) -> None:
+        """How late a run was started."""
+        ...
+
+    def coalesced(self, count: int) -> None:
+        """Runs that came due while an earlier one waited."""
+        ...
+
+
+@dataclass(slots=True)
+class _Held:
+    """A resource, with the status as it was last written by us or read at first sight."""
+
+    resource: Resource
+    failures: int = 0
+
+
+class Runtime:
+    """Events come in by ``seen`` and ``gone``; the scheduler calls ``work``."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        sources: SourceRegistry,
+        counters: Counters,
+        settings: Settings,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._ports = ports
+        self._sources = sources
+        self._counters = counters
+        self._settings = settings
+        self._wall_clock = wall_clock
+        self._held: dict[Key, _Held] = {}
+        self.first_event_at: float | None = None
+        self.scheduler = Scheduler(
+            self.work,
+            concurrency=settings.max_concurrent_reconciles,
+            per_namespace=settings.max_concurrent_per_namespace,
+            lagged=counters.lagged,
+            coalesced=counters.coalesced,
+        )
+
+    def seen(self, kind: str, body: Mapping[str, Any]) -> None:
+        """A resource exists and looks like this; anything but a new spec changes no schedule."""
+        self.first_event_at = self.first_event_at or time.monotonic()
+        key = key_of(kind, body)
+        try:
+            resource = KINDS[kind].parse(body)
+        except ValidationError as error:
+            # The schema lets nothing through that does not parse, unless the CRD is of another version.
+            log.error("a resource does not parse", extra={"key": key, "error": str(error)})
+            return
+        known = self._held.get(key)
+        if known is not None and known.resource.metadata.uid == resource.metadata.uid:
+            if known.resource.metadata.generation == resource.metadata.generation:
+                return
+            resource = resource.model_copy(update={"status": known.resource.status})
+            delay = 0.0
+        else:
+            current = resource.status.observed_generation == resource.metadata.generation
+            spread = min(SPREAD_SECONDS, interval_of(resource, self._settings))
+            delay = phase(resource.metadata.uid, spread) if current else 0.0
+        self._held[key] = _Held(resource)
+        self._counters.watched(kind, sum(1 for k in self._held if k[0] == kind))
+        if isinstance(resource, MetricsSource):
+            self._sources.update(resource)
+            self._run_dependants(resource.metadata.name)
+        self.scheduler.put(
+            key,
+            uid=resource.metadata.uid,
+            namespace=resource.metadata.namespace,
+            interval=interval_of(resource, self._settings),
+            delay=delay,
+        )
+
+    def gone(self, kind: str, body: Mapping[str, Any]) -> None:
+        """A resource was deleted; its rule goes by garbage collection, its gauges now."""
+        key = key_of(kind, body)
+        self.scheduler.drop(key)
+        known = self._held.pop(key, None)
+        if known is None:
+            return
+        self._counters.watched(kind, sum(1 for k in self._held if k[0] == kind))
+        self._ports.telemetry.clear_gauges(owner_of(key, known.resource))
+        if isinstance(known.resource, MetricsSource):
+            self._sources.remove(known.resource.metadata.name)
+            self._run_dependants(known.resource.metadata.name)
+
+    def namespace_changed(self, namespace: str) -> None:
+        """The labels of a namespace changed, so that a source may allow it or not any more."""
+        for key in self._held:
+            if key[1] == namespace:
+                self.scheduler.poke(key)
+
+    async def work(self, key: Hashable) -> float | None:
+        """One run: reconcile, apply, count. Answers with the delay that the outcome asks for."""
+        key = cast(Key, key)
+        held = self._held.get(key)
+        if held is None:
+            return None
+        began = time.monotonic()
+        resource = held.resource
+        owner = owner_of(key, resource)
+        try:
+            resource = await self._announced(resource, owner)
+            now = self._wall_clock()
+            plan = await self._planned(key, resource, now)
+            plan = await apply(plan, resource, owner, now, self._ports, self._settings)
+        except OpsSightError as error:  # the status could not be written
+            log.warning("a plan could not be applied", extra={"key": key, "error": str(error)})
+            plan = held_plan(resource, error, self._wall_clock(), self._settings)
+        else:
+            if plan.status_changed and self._held.get(key) is held:
+                held.resource = resource.model_copy(update={"status": plan.status})
+        held.failures = held.failures + 1 if failed(plan) else 0
+        self._count(key[0], plan, time.monotonic() - began)
+        interval = interval_of(resource, self._settings)
+        return next_delay(plan, resource.metadata.uid, held.failures, interval, self._settings.max_backoff_seconds)
+
+    async def _announced(self, resource: Resource, owner: Owner) -> Resource:
+        """A resource that is seen for the first time says so before the first, long fetch."""
+        if resource.status.conditions:
+            return resource
+        plan = pending_plan(resource, self._wall_clock())
+        await self._ports.status.write(owner, plan.status.dump(), resource.metadata.generation)
+        return resource.model_copy(update={"status": plan.status})
+
+    async def _planned(self, key: Key, resource: Resource, now: float) -> Plan[Any]:
+        try:
+            return await KINDS[key[0]].reconcile(resource, now, self._ports, self._settings)
+        except Exception as error:
+            log.exception("a reconcile failed by a defect", extra={"key": key})
+            return held_plan(resource, error, now, self._settings)
+
+    def _count(self, kind: str, plan: Plan[Any], seconds: float) -> None:
+        self._counters.reconciled(kind, plan.outcome, seconds)
+        for threshold in getattr(plan.status, "thresholds", ()):
+            if threshold.reason != "Changed":
+                self._counters.held(threshold.reason)
+
+    def _run_dependants(self, source: str) -> None:
+        for key, held in self._held.items():
+            if key[0] != "MetricsSource" and source_of(held.resource) == source:
+                self.scheduler.poke(key)
