@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Column
-from .evidence import Evidence
 from .stats import benjamini_hochberg, stratified_overlap_tail
 
 BIN_SECONDS = 150.0
@@ -52,21 +51,27 @@ class Association:
     adjusted_p_value: float
 
 
-def onsets(evidence: Evidence, block: int = _AFTER_BLOCK) -> Onsets:
-    """Onsets over history and window of the items that have enough of them; whole blocks of bins, the last at now."""
-    item, start = evidence.item, evidence.all.start
-    span = evidence.window.end - evidence.history_start
-    blocks = max(1, int(np.ceil(span / BIN_SECONDS / block)))
-    bins = blocks * block
-    first = evidence.window.end - bins * BIN_SECONDS
-    index = np.clip(np.floor_divide(start - first, BIN_SECONDS).astype(np.int64), 0, bins - 1)
-    present = np.zeros((bins + 1, len(item.values) + 1), dtype=bool)  # the last column takes the unknown items
-    present[index + 1, item.codes] = True
-    began = (present[1:] & ~present[:-1])[:, : len(item.values)]
-    counts = began.sum(axis=0)
-    enough = np.flatnonzero(counts >= MIN_SUPPORT)
-    items = enough[np.argsort(-counts[enough], kind="stable")][:MAX_ITEMS]
-    return Onsets(np.ascontiguousarray(began[:, items]), items)
+def onsets(item: Column, start: NDArray[np.float64], since: float, until: float) -> Onsets:
+    """Onsets in ``[since, until)`` of the items that have enough of them.
+
+    ``item [n]`` began at ``start [n]``; time is cut into whole blocks of bins, the last of which ends at ``until``.
+    """
+    blocks = max(1, int(np.ceil((until - since) / BIN_SECONDS / _AFTER_BLOCK)))
+    bins = blocks * _AFTER_BLOCK
+    index = np.floor_divide(start - (until - bins * BIN_SECONDS), BIN_SECONDS).astype(np.int64)
+    index = np.clip(index, 0, bins - 1)
+    counts = item.counts()
+    frequent = np.flatnonzero(counts >= MIN_SUPPORT)
+    frequent = frequent[np.argsort(-counts[frequent], kind="stable")][: 4 * MAX_ITEMS]
+    position = np.full(counts.size + 1, frequent.size)  # rare and unknown items share the last column
+    position[frequent] = np.arange(frequent.size)
+    present = np.zeros((bins + 1, frequent.size + 1), dtype=bool)
+    present[index + 1, position[item.codes]] = True
+    began = (present[1:] & ~present[:-1])[:, :-1]
+    onset_counts = began.sum(axis=0)
+    enough = np.flatnonzero(onset_counts >= MIN_SUPPORT)
+    enough = enough[np.argsort(-onset_counts[enough], kind="stable")][:MAX_ITEMS]
+    return Onsets(np.ascontiguousarray(began[:, enough]), frequent[enough])
 
 
 def near(began: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -95,9 +100,11 @@ def together(found: Onsets, alpha: float) -> list[Association]:
     began, marked = found.began, near(found.began)
     overlap = _counts(marked, began)  # [i, j]: onsets of j near onsets of i
     pairs = [(i, j) for i in range(began.shape[1]) for j in range(i + 1, began.shape[1])]
+    candidate = _unusual(overlap, marked, began, _TOGETHER_BLOCK)
+    candidate &= candidate.T
     p_values = np.ones(len(pairs))
     for n, (i, j) in enumerate(pairs):
-        if min(overlap[i, j], overlap[j, i]) >= MIN_SUPPORT:
+        if candidate[i, j]:
             p_values[n] = max(
                 _tail(int(overlap[i, j]), marked[:, i], began[:, j], _TOGETHER_BLOCK),
                 _tail(int(overlap[j, i]), marked[:, j], began[:, i], _TOGETHER_BLOCK),
@@ -115,9 +122,10 @@ def precursors(found: Onsets, alpha: float, apart_from: set[tuple[int, int]]) ->
     followed = _counts(began, after(found.began, backwards=True))  # [i, j]: onsets of i with j to come
     size = range(began.shape[1])
     pairs = [(i, j) for i in size for j in size if i != j]
+    candidate = _unusual(overlap, marked, began, _AFTER_BLOCK) & (followed >= MIN_SUPPORT)
     p_values = np.ones(len(pairs))
     for n, (i, j) in enumerate(pairs):
-        if min(overlap[i, j], followed[i, j]) >= MIN_SUPPORT and (min(i, j), max(i, j)) not in apart_from:
+        if candidate[i, j] and (min(i, j), max(i, j)) not in apart_from:
             p_values[n] = _tail(int(overlap[i, j]), marked[:, i], began[:, j], _AFTER_BLOCK)
     kept: dict[frozenset[int], Association] = {}
     for one in _significant(found, pairs, p_values, overlap, followed, marked, alpha):
@@ -150,13 +158,21 @@ def _counts(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> NDArray[np.int
     return np.rint(left.astype(np.float32).T @ right.astype(np.float32)).astype(np.int64)
 
 
+def _unusual(
+    overlap: NDArray[np.int64], marked: NDArray[np.bool_], drawn: NDArray[np.bool_], block: int
+) -> NDArray[np.bool_]:
+    """Pairs ``[items, items]`` more than two standard deviations above their mean; the others have no small p-value."""
+    blocks = (marked.shape[0] // block, block, marked.shape[1])
+    marks = marked.reshape(blocks).sum(axis=1).astype(np.float64)
+    draws = drawn.reshape(blocks).sum(axis=1).astype(np.float64)
+    mean = marks.T @ draws / block
+    variance = (marks * (block - marks)).T @ (draws * (block - draws)) / (block**2 * (block - 1))
+    unusual: NDArray[np.bool_] = (overlap >= MIN_SUPPORT) & (overlap > mean + 2.0 * np.sqrt(variance))
+    return unusual
+
+
 def _tail(overlap: int, marked: NDArray[np.bool_], drawn: NDArray[np.bool_], block: int) -> float:
-    """The exact tail, or 1 where the overlap is within two standard deviations of its mean and so no candidate."""
     marks, draws = marked.reshape(-1, block).sum(axis=1), drawn.reshape(-1, block).sum(axis=1)
-    mean = marks * draws / block
-    variance = mean * (block - marks) * (block - draws) / (block * (block - 1))
-    if overlap <= mean.sum() + 2.0 * np.sqrt(variance.sum()):
-        return 1.0
     return stratified_overlap_tail(overlap, np.full(marks.size, block), marks, draws)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .association import Association, Onsets, onsets, together
 from .columns import UNKNOWN, Column
 from .incidents import Incidents, concatenate
 from .templates import Template, TemplateMiner
@@ -68,6 +69,8 @@ class Evidence:
     template_state: Mapping[str, Any]
     zone: tzinfo
     alpha: float
+    onsets: Onsets
+    pairs: tuple[Association, ...]
 
     @property
     def in_window(self) -> NDArray[np.bool_]:
@@ -123,6 +126,8 @@ def gather(
     everything = concatenate([history, inside])
     templates, template_of, known, state = _templates(everything.message, template_state)
     texts = Column(template_of.astype(np.int32), tuple(template.text for template in templates))
+    item = everything.name.or_else(texts).or_else(everything.resource_type)
+    found = onsets(item, everything.start, history_start, window.end)
     return Evidence(
         window=window,
         history_start=history_start,
@@ -130,13 +135,15 @@ def gather(
         history=history,
         all=everything,
         local=local_seconds(everything.start, zone),
-        item=everything.name.or_else(texts).or_else(everything.resource_type),
+        item=item,
         template_of=template_of,
         templates=templates,
         known_templates=known,
         template_state=state,
         zone=zone,
         alpha=alpha,
+        onsets=found,
+        pairs=tuple(together(found, alpha)),
     )
 
 

@@ -44,7 +44,8 @@ PLANTED: dict[str, tuple[Callable, str, str, str, str]] = {
         r"typically 2\d min"
     ),
     "a week comes round": (
-        worlds.a_weekly_backup, "Recurrence", "Weekly", "BackupFailed@every Monday 02h", "every Monday about 02:.*4 of 4"
+        worlds.a_weekly_backup, "Recurrence", "Weekly", "BackupFailed@every Monday 02h",
+        "every Monday about 02:.*4 of 4"
     ),
     "a day comes round": (
         worlds.a_daily_job, "Recurrence", "Daily", "NightlyJobLate", r"every day about 04:[23]\d, on 2[45] of"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..association import BIN_SECONDS, onsets, together
+from ..association import BIN_SECONDS
 from ..evidence import Evidence
 from ..findings import Finding, Outcome, Table, TimelinePlot, TimelineRow, nothing
 from ..phrases import clock, count, duration, listing, moment, mostly, where
@@ -23,10 +23,9 @@ def clusters(evidence: Evidence) -> Outcome:
     """One finding with a row for each kind, the largest first."""
     if not len(evidence.incidents):
         return nothing("no incidents in the window")
-    found = onsets(evidence)
     kind_of = np.arange(len(evidence.item.values) + 1)
-    for pair in together(found, evidence.alpha):
-        one, other = kind_of[found.items[pair.first]], kind_of[found.items[pair.second]]
+    for pair in evidence.pairs:
+        one, other = kind_of[evidence.onsets.items[pair.first]], kind_of[evidence.onsets.items[pair.second]]
         kind_of[kind_of == max(one, other)] = min(one, other)
     codes = evidence.item.codes[evidence.in_window]
     kinds = np.where(codes >= 0, kind_of[codes], -1)

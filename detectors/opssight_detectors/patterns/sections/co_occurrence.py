@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..alertmanager import grouping, inhibition, is_label_name
-from ..association import Association, Onsets, matched_rows, onsets, together
+from ..association import Association, Onsets, matched_rows
 from ..evidence import Evidence
 from ..findings import Finding, Outcome, Statistic, Suggestion, Table, TimelinePlot, TimelineRow, nothing
 from ..phrases import count, listing, percent
@@ -21,10 +21,10 @@ _MAX_DRAWN = 300
 
 def co_occurrence(evidence: Evidence) -> Outcome:
     """A finding a pair, then the groups that always fire together, then the rules that could mute one of two."""
-    found = onsets(evidence)
+    found = evidence.onsets
     if found.items.size < 2:
         return nothing("fewer than two alerts began three times or more")
-    pairs = together(found, evidence.alpha)
+    pairs = list(evidence.pairs)
     if not pairs:
         return nothing("no two alerts began together more often than chance would have it")
     recent = {i for i, item in enumerate(found.items) if (evidence.item.codes[evidence.in_window] == item).any()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..association import Association, Onsets, lead_times, onsets, precursors, together
+from ..association import Association, Onsets, lead_times, precursors
 from ..evidence import Evidence
 from ..findings import Finding, Outcome, Statistic, nothing
 from ..phrases import count, duration, percent
@@ -15,10 +15,10 @@ _MAX_FINDINGS = 10
 
 def precursor_rules(evidence: Evidence) -> Outcome:
     """One finding a rule "after A comes B", if A or B began in the window."""
-    found = onsets(evidence)
+    found = evidence.onsets
     if found.items.size < 2:
         return nothing("fewer than two alerts began three times or more")
-    same_time = {(pair.first, pair.second) for pair in together(found, evidence.alpha)}
+    same_time = {(pair.first, pair.second) for pair in evidence.pairs}
     rules = precursors(found, evidence.alpha, same_time)
     recent = set(np.unique(evidence.item.codes[evidence.in_window]).tolist())
     rules = [rule for rule in rules if {int(found.items[rule.first]), int(found.items[rule.second])} & recent]

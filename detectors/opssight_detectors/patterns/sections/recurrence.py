@@ -103,9 +103,14 @@ def _best_weekly(local: NDArray[np.float64], last_day: int, weeks: int, shift: f
     first_weekday = (last_day - weeks * 7 + 1 + 3) % 7
     hits = np.roll(grid.reshape(weeks, 7, 24).sum(axis=0), first_weekday, axis=0)  # [weekday, hour]
     best: _Slot | None = None
+    p_of: dict[tuple[int, float], float] = {}
     for weekday, hour in np.argwhere(hits >= max(MIN_WEEKS, MIN_SHARE * weeks)).tolist():
         others = (hits[:, hour].sum() - hits[weekday, hour]) / (6.0 * weeks)
-        p = binomial_tail(int(hits[weekday, hour]), weeks, max(float(grid.mean()), float(others)))
+        chance = max(float(grid.mean()), float(others))
+        if hits[weekday, hour] <= chance * weeks:
+            continue
+        key = int(hits[weekday, hour]), chance
+        p = p_of[key] if key in p_of else p_of.setdefault(key, binomial_tail(key[0], weeks, chance))
         if best is None or p < best.p:
             best = _Slot(p, weekday * 24 + hour, int(hits[weekday, hour]), weeks, shift)
     return best
