@@ -1,6 +1,9 @@
 """Thresholds: learned from history, simulated before they are delivered."""
 
 from .base import BatchEstimator, Bound, Estimate, Estimator, estimate_many
+from .budget import AlertBudget
+from .decaying import DecayingHistogram
+from .peaks import PeaksOverThreshold
 from .percentile import Percentile
 from .registry import ESTIMATORS, estimator_of
 from .simulation import AlertRule, Episodes, Evaluations, evaluations, simulate, simulate_on
@@ -8,13 +11,16 @@ from .summary import VolumeSummary, summary
 
 __all__ = [
     "ESTIMATORS",
+    "AlertBudget",
     "AlertRule",
     "BatchEstimator",
     "Bound",
+    "DecayingHistogram",
     "Episodes",
     "Estimate",
     "Estimator",
     "Evaluations",
+    "PeaksOverThreshold",
     "Percentile",
     "VolumeSummary",
     "estimate_many",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from .base import Estimator
+from .budget import AlertBudget
 from .decaying import DecayingHistogram
+from .peaks import PeaksOverThreshold
 from .percentile import Percentile
 
 ESTIMATORS: dict[str, type[Estimator]] = {
+    "AlertBudget": AlertBudget,
     "Percentile": Percentile,
     "DecayingHistogram": DecayingHistogram,
+    "PeaksOverThreshold": PeaksOverThreshold,
 }
 
 
-def estimator_of(name: str, **parameters: float) -> Estimator:
+def estimator_of(name: str, **parameters: float | None) -> Estimator:
     """The estimator of this type with these parameters; ValueError names what is unknown or impossible."""
     if name not in ESTIMATORS:
         raise ValueError(f"estimator type must be one of {', '.join(sorted(ESTIMATORS))}, not {name!r}")

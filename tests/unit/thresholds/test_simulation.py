@@ -83,7 +83,7 @@ def test_a_raw_sample_holds_for_the_lookback_and_no_longer():
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_episodes_equal_the_state_machine(data):
     n_rows = data.draw(st.integers(1, 40), label="rows")
     n_series = data.draw(st.integers(1, 4), label="series")
