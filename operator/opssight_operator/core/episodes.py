@@ -95,12 +95,11 @@ def _continued(known: Anomaly, seen: Anomaly) -> Anomaly:
     """``known`` as it is now: its own start, the higher of both peaks, the later end."""
     if known.end is not None and seen.end is not None and seconds_of(seen.end) <= seconds_of(known.end):
         return known
-    start = min(known.start, seen.start, key=seconds_of)
     # While the whole episode is in the window the peak is measured anew, else the one that was seen counts.
     whole = seconds_of(seen.start) <= seconds_of(known.start)
     peak = seen if whole or float(seen.peak_score) > float(known.peak_score) else known
-    explanation = peak.explanation.replace(moment(seconds_of(peak.start)), moment(seconds_of(start)))
-    return peak.model_copy(update={"start": start, "end": seen.end, "explanation": explanation})
+    explanation = peak.explanation.replace(moment(seconds_of(peak.start)), moment(seconds_of(known.start)))
+    return peak.model_copy(update={"start": known.start, "end": seen.end, "explanation": explanation})
 
 
 def _closed(anomaly: Anomaly, at: float) -> Anomaly:

@@ -68,8 +68,8 @@ def detector_windows(
     at = on_grid(now, step)
     lookback = math.ceil(max(2 * interval / step, MIN_JUDGED_STEPS)) * step
     oldest_open = min((since for since in open_since if since <= at), default=at)
-    furthest = at - lookback - on_grid(OPEN_EPISODE_SHARE * training, step)
-    judged_from = max(on_grid(min(oldest_open, at), step) - lookback, furthest) + step
+    furthest = at - lookback + step - on_grid(OPEN_EPISODE_SHARE * training, step)
+    judged_from = max(min(at - lookback + step, on_grid(oldest_open, step)), furthest)
     return DetectorWindows(step, interval, judged_from - training, judged_from, at, lookback)
 
 
