@@ -6,29 +6,46 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from .base import Decimal, Duration, KubeModel, LocalRef, Name, PromQL, Resource, list_atomic, list_map
+from .base import (
+    AlertLabels,
+    Decimal,
+    Digest,
+    Duration,
+    KubeModel,
+    LocalRef,
+    Name,
+    Number,
+    ObjectLabels,
+    PromQL,
+    Resource,
+    SeriesLabels,
+    Time,
+    list_atomic,
+    list_map,
+)
 from .conditions import Condition
+from .durations import seconds_in_cel
+from .validation import Bounds, Rule, unless_malformed
 
 Direction = Literal["Above", "Below", "Both"]
 MethodType = Literal["ZScore", "RobustZScore"]
 SeriesState = Literal["Normal", "Anomalous", "WarmingUp", "NoData"]
 Severity = Literal["None", "Low", "Medium", "High", "Critical"]
-Labels = dict[str, Annotated[str, StringConstraints(max_length=1024)]]
-Number = Annotated[str, StringConstraints(max_length=32)]
-Time = Annotated[str, StringConstraints(max_length=32)]
 
 
 class MinDeviation(KubeModel):
     """How far a value must be from the expected one to count; both must be exceeded when both are set."""
 
-    absolute: Decimal | None = None
+    absolute: Annotated[Decimal, Bounds(at_least="0")] | None = None
     """absolute deviation in the unit of the metric."""
-    relative: Decimal | None = None
+    relative: Annotated[Decimal, Bounds(at_least="0")] | None = None
     """relative deviation as a fraction of the expected value; 0.2 means 20 %."""
 
     CEL = (
-        ("!has(self.absolute) || double(self.absolute) >= 0.0", "minDeviation.absolute must be 0 or more"),
-        ("!has(self.relative) || double(self.relative) >= 0.0", "minDeviation.relative must be 0 or more"),
+        Rule(
+            "has(self.absolute) || has(self.relative)",
+            "minDeviation is empty; it must set absolute, relative or both",
+        ),
     )
 
 
@@ -41,9 +58,12 @@ class ValueRange(KubeModel):
     """max is the largest possible value."""
 
     CEL = (
-        (
-            "!has(self.min) || !has(self.max) || double(self.min) < double(self.max)",
+        Rule("has(self.min) || has(self.max)", "range is empty; it must set min, max or both"),
+        Rule(
+            "!has(self.min) || !has(self.max) || "
+            + unless_malformed("double(self.min) < double(self.max)", numbers=["self.min", "self.max"]),
             "range.min must be less than range.max",
+            "range.min is {{self.min}} and range.max is {{self.max}}; min must be less than max",
         ),
     )
 
@@ -53,7 +73,7 @@ class Volume(KubeModel):
 
     expr: PromQL
     """expr is a PromQL query whose series match those of the query by the labels they share."""
-    min: Decimal
+    min: Annotated[Decimal, Bounds(above="0")]
     """min is the volume from which on a point is judged."""
 
 
@@ -61,7 +81,7 @@ class Query(KubeModel):
     """One metric and the policies that belong to it."""
 
     name: Name
-    """name of the query within the detector."""
+    """name of the query; it is unique within the detector and becomes the label query of the exported scores."""
     expr: PromQL
     """expr is the PromQL query whose series are scored."""
     direction: Direction = "Both"
@@ -77,29 +97,15 @@ class Query(KubeModel):
 class ZScoreMethod(KubeModel):
     """Mean and standard deviation of the training window."""
 
-    sensitivity: Decimal = "2"
+    sensitivity: Annotated[Decimal, Bounds(at_least="0.000001", at_most="100")] = "2"
     """sensitivity is how many standard deviations are normal; the default is 2."""
-
-    CEL = (
-        (
-            "double(self.sensitivity) > 0.0 && double(self.sensitivity) <= 100.0",
-            "zScore.sensitivity must be above 0 and at most 100",
-        ),
-    )
 
 
 class RobustZScoreMethod(KubeModel):
     """Median and median absolute deviation of the training window."""
 
-    sensitivity: Decimal = "3"
+    sensitivity: Annotated[Decimal, Bounds(at_least="0.000001", at_most="100")] = "3"
     """sensitivity is how many robust standard deviations are normal; the default is 3."""
-
-    CEL = (
-        (
-            "double(self.sensitivity) > 0.0 && double(self.sensitivity) <= 100.0",
-            "robustZScore.sensitivity must be above 0 and at most 100",
-        ),
-    )
 
 
 class Method(KubeModel):
@@ -113,13 +119,16 @@ class Method(KubeModel):
     """robustZScore holds the parameters of type RobustZScore."""
 
     CEL = (
-        (
-            "!has(self.zScore) || self.type == 'ZScore'",
+        Rule(
+            '!has(self.zScore) || self.type == "ZScore"',
             "method.zScore may be set only when method.type is ZScore",
+            "method.zScore is set and method.type is {{self.type}}; zScore may be set only when type is ZScore",
         ),
-        (
-            "!has(self.robustZScore) || self.type == 'RobustZScore'",
+        Rule(
+            '!has(self.robustZScore) || self.type == "RobustZScore"',
             "method.robustZScore may be set only when method.type is RobustZScore",
+            "method.robustZScore is set and method.type is {{self.type}}; "
+            "robustZScore may be set only when type is RobustZScore",
         ),
     )
 
@@ -131,11 +140,11 @@ class Alert(KubeModel):
     """for is how long the score must stay above 1 before the alert fires; the default is 5m."""
     keep_firing_for: Duration | None = None
     """keepFiringFor is how long the alert keeps firing after the score has come back."""
-    labels: Annotated[Labels, Field(max_length=32)] = Field(default_factory=lambda: {"severity": "warning"})
-    """labels of the alert."""
-    annotations: Annotated[Labels, Field(max_length=32)] = Field(default_factory=dict)
+    labels: AlertLabels = Field(default_factory=lambda: {"severity": "warning"})
+    """labels of the alert; the default is severity=warning, and labels that are set replace it."""
+    annotations: AlertLabels = Field(default_factory=dict)
     """annotations of the alert; summary and description are made when they are absent."""
-    rule_labels: Annotated[Labels, Field(max_length=32)] = Field(default_factory=dict)
+    rule_labels: ObjectLabels = Field(default_factory=dict)
     """ruleLabels are the labels of the PrometheusRule object, for a ruleSelector such as
     release=kube-prometheus-stack."""
 
@@ -149,11 +158,12 @@ class AnomalyDetectorSpec(KubeModel):
     """suspend stops all work on this detector; its rule stays as it is."""
     queries: Annotated[list[Query], Field(min_length=1, max_length=10, json_schema_extra=list_map("name"))]
     """queries whose series are scored."""
-    step: Duration = "1m"
-    """step between two points; the default is 1m."""
+    step: Annotated[Duration, Bounds(at_least="1s", of="duration")] = "1m"
+    """step between two points of a series; the default is 1m."""
     training_window: Duration = "7d"
-    """trainingWindow is how much history the model learns from; the judged points are never part of it."""
-    interval: Duration = "1m"
+    """trainingWindow is how much history the model learns from; the judged points are never part of it. The default
+    is 7d."""
+    interval: Annotated[Duration, Bounds(at_least="1s", of="duration")] = "1m"
     """interval between two evaluations; the default is 1m."""
     min_training_samples: Annotated[int, Field(ge=3, le=100000)] = 30
     """minTrainingSamples is how many samples a series needs before it is judged; the default is 30."""
@@ -163,8 +173,16 @@ class AnomalyDetectorSpec(KubeModel):
     """alert asks for an owned PrometheusRule on the exported score; when it is absent there is none."""
 
     CEL = (
-        ("duration(self.interval) >= duration('1s')", "interval must be at least 1s"),
-        ("duration(self.step) >= duration('1s')", "step must be at least 1s"),
+        Rule(
+            unless_malformed(
+                f"{seconds_in_cel('self.trainingWindow')} >= {seconds_in_cel('self.step')} * self.minTrainingSamples",
+                durations=["self.trainingWindow", "self.step"],
+            ),
+            "trainingWindow must hold minTrainingSamples points at the distance of step",
+            "trainingWindow is {{self.trainingWindow}} and step is {{self.step}}; "
+            "trainingWindow must hold as many steps as minTrainingSamples says",
+            field=".trainingWindow",
+        ),
     )
 
 
@@ -173,7 +191,7 @@ class SeriesStatus(KubeModel):
 
     query: Annotated[str, StringConstraints(max_length=63)]
     """query that the series belongs to."""
-    labels: Annotated[Labels, Field(max_length=64)]
+    labels: SeriesLabels
     """labels of the series."""
     state: SeriesState
     """state is Normal, Anomalous, WarmingUp or NoData."""
@@ -198,7 +216,7 @@ class Anomaly(KubeModel):
 
     query: Annotated[str, StringConstraints(max_length=63)]
     """query that the series belongs to."""
-    labels: Annotated[Labels, Field(max_length=64)]
+    labels: SeriesLabels
     """labels of the series."""
     start: Time
     """start is the time of the first anomalous point."""
@@ -242,7 +260,7 @@ class ModelStatus(KubeModel):
     """from is the start of the training window when the status was written."""
     to: Time
     """to is the end of the training window when the status was written."""
-    digest: Annotated[str, StringConstraints(max_length=71)]
+    digest: Digest
     """digest of the method, its parameters and the queries."""
 
 
@@ -270,4 +288,7 @@ class AnomalyDetectorStatus(KubeModel):
 
 
 class AnomalyDetector(Resource[AnomalyDetectorSpec, AnomalyDetectorStatus]):
-    """An AnomalyDetector as the operator keeps it."""
+    """AnomalyDetector scores the series of PromQL queries and owns the alert on that score.
+
+    What it sees is data: its conditions speak of whether it can see.
+    """

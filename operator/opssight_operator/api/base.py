@@ -6,34 +6,69 @@ Durations are Prometheus strings (``5m``, ``1h30m``), numbers with fractions are
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-DURATION_PATTERN = r"^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
-DECIMAL_PATTERN = r"^-?([0-9]{1,18})(\.[0-9]{1,12})?$"
-NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-LABEL_NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+from .durations import DURATION_PATTERN
+from .durations import duration as duration  # noqa: PLC0414 - part of what this module offers
+from .durations import seconds as seconds  # noqa: PLC0414
+from .validation import A_DURATION, A_NUMBER, DECIMAL_PATTERN, Form, KeyForm, Rule, with_rules
 
-_UNITS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+OBJECT_NAME_PATTERN = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
+LABEL_NAME_PATTERN = "^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$"
+QUALIFIED_NAME_PATTERN = "^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"
+LABEL_VALUE_PATTERN = "^([a-zA-Z0-9]([-._a-zA-Z0-9]*[a-zA-Z0-9])?)?$"
 
-Duration = Annotated[str, StringConstraints(pattern=DURATION_PATTERN, min_length=2, max_length=32)]
-Decimal = Annotated[str, StringConstraints(pattern=DECIMAL_PATTERN, min_length=1, max_length=32)]
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
-ObjectName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", min_length=1, max_length=253)
-]
-LabelName = Annotated[str, StringConstraints(pattern=LABEL_NAME_PATTERN, min_length=1, max_length=128)]
+A_LABEL_NAME = "a label name such as service: letters, digits and underscores, no digit and no two underscores in front"
+A_LABEL_KEY = "a label key of Kubernetes such as release or example.com/release"
+A_LABEL_VALUE = (
+    "a label value of Kubernetes: letters, digits, hyphens, underscores and dots, with a letter or digit at both ends"
+)
+A_NAME = "a name such as error-rate: lower-case letters, digits and hyphens, with a letter or digit at both ends"
+AN_OBJECT_NAME = (
+    "the name of an object: lower-case letters, digits, hyphens and dots, with a letter or digit at both ends"
+)
+
+Duration = Annotated[str, StringConstraints(min_length=1, max_length=32), Form(DURATION_PATTERN, A_DURATION)]
+Decimal = Annotated[str, StringConstraints(min_length=1, max_length=32), Form(DECIMAL_PATTERN, A_NUMBER)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=63), Form(NAME_PATTERN, A_NAME)]
+ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253), Form(OBJECT_NAME_PATTERN, AN_OBJECT_NAME)]
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=128), Form(LABEL_NAME_PATTERN, A_LABEL_NAME)]
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-LabelSet = dict[str, str]
+
+AlertLabels = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=1024)]],
+    Field(max_length=32),
+    KeyForm(LABEL_NAME_PATTERN, A_LABEL_NAME),
+]
+"""Labels or annotations of an alert; their values may be templates."""
+ObjectLabels = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=63), Form(LABEL_VALUE_PATTERN, A_LABEL_VALUE)]],
+    Field(max_length=32),
+    KeyForm(QUALIFIED_NAME_PATTERN, A_LABEL_KEY),
+]
+"""Labels of a Kubernetes object."""
+SeriesLabels = Annotated[dict[str, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=64)]
+"""Labels of a series, as Prometheus has them."""
+Number = Annotated[str, StringConstraints(max_length=32)]
+"""A number in a status."""
+TimeSpan = Annotated[str, StringConstraints(max_length=32)]
+"""A duration in a status."""
+Time = Annotated[str, StringConstraints(max_length=32), Field(json_schema_extra={"format": "date-time"})]
+"""An RFC 3339 time in UTC."""
+Digest = Annotated[str, StringConstraints(max_length=71)]
+"""``sha256:`` and 64 hexadecimal digits."""
 
 
 class KubeModel(BaseModel):
     """A frozen value with camelCase names in YAML and snake_case in Python.
 
-    ``CEL`` holds cross-field rules as ``(rule, message)``; they become ``x-kubernetes-validations``.
+    ``CEL`` holds rules about several fields; they become ``x-kubernetes-validations``.
     Unknown fields are dropped, as the API server does with a structural schema.
     """
 
@@ -45,7 +80,14 @@ class KubeModel(BaseModel):
         extra="ignore",
     )
 
-    CEL: ClassVar[tuple[tuple[str, str], ...]] = ()
+    CEL: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        target = handler.resolve_ref_schema(schema)
+        target.update(with_rules(target, cls.CEL))
+        return schema
 
     def dump(self) -> dict[str, Any]:
         """The JSON form that is written to the API server: camelCase, no nulls."""
@@ -55,16 +97,10 @@ class KubeModel(BaseModel):
 class LocalRef(KubeModel):
     """A reference to an object of the same namespace, or to a cluster-scoped one."""
 
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
     name: ObjectName
     """name of the object."""
-
-
-class ListMeta:
-    """Marks for the CRD generator on list fields (see ``api.schema``)."""
-
-    MAP = "map"
-    SET = "set"
-    ATOMIC = "atomic"
 
 
 def list_map(key: str) -> dict[str, Any]:
@@ -102,23 +138,3 @@ class Resource(KubeModel, Generic[SpecT, StatusT]):
     metadata: ObjectMeta
     spec: SpecT
     status: StatusT
-
-
-def seconds(duration: str) -> float:
-    """Seconds of a Prometheus duration string; ``ValueError`` names a string that is none."""
-    if not duration or not re.fullmatch(DURATION_PATTERN, duration):
-        raise ValueError(f"{duration!r} is not a duration; write it like 30s, 5m, 1h30m or 7d")
-    return sum(float(n) * _UNITS[u] for n, u in re.findall(r"([0-9]+)(ms|[wdhms])", duration))
-
-
-def duration(total: float) -> str:
-    """The shortest Prometheus duration string of ``total`` seconds (whole milliseconds)."""
-    rest = round(total * 1000)
-    if rest <= 0:
-        return "0s"
-    parts = []
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts)

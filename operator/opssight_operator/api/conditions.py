@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
-from .base import KubeModel
+from .base import KubeModel, Time
 
 
 class ConditionType(StrEnum):
@@ -114,15 +114,17 @@ Status = Literal["True", "False", "Unknown"]
 class Condition(KubeModel):
     """A standard condition (``metav1.Condition``)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["type", "status", "lastTransitionTime", "reason", "message"]}
+    )
+
     type: Annotated[str, StringConstraints(max_length=316)]
     """type of the condition in CamelCase."""
     status: Status
     """status is True, False or Unknown."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """observedGeneration is the generation of the spec that this condition speaks about."""
-    last_transition_time: Annotated[str, StringConstraints(max_length=32)] = Field(
-        default="1970-01-01T00:00:00Z", json_schema_extra={"format": "date-time"}
-    )
+    last_transition_time: Time = "1970-01-01T00:00:00Z"
     """lastTransitionTime is when the status last flipped."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     """reason is one word from the list of reasons."""

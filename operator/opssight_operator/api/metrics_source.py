@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from .base import Duration, KubeModel, LabelName, Name, ObjectName, Resource, list_atomic, list_map
+from .base import Duration, KubeModel, LabelName, Name, ObjectLabels, ObjectName, Resource, list_map, list_set
 from .conditions import Condition
+from .validation import Bounds, Form, Rule, fits, matches
 
-SECRET_KEY = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
+URL_PATTERN = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"
+_NOT_A_URL = "must be an http or https address without query and fragment, such as http://prometheus-operated.monitoring.svc:9090"
+_CREDENTIALS_IN_URL = "url carries credentials in front of an @; put them into a Secret and name it in auth"
+
+SecretKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Form("^[-._a-zA-Z0-9]+$", "a key of a Secret: letters, digits, hyphens, underscores and dots"),
+]
+
+
+def _check_url(url: str) -> str:
+    if "@" in url:
+        raise ValueError(_CREDENTIALS_IN_URL)
+    if not fits(URL_PATTERN, url):
+        raise ValueError(f'url is "{url}"; it {_NOT_A_URL}')
+    return url
 
 
 class SecretKeyRef(KubeModel):
     """One key of a Secret in the operator's own namespace."""
 
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
     name: ObjectName
     """name of the Secret; it must be in the namespace that the operator runs in."""
-    key: SECRET_KEY
+    key: SecretKey
     """key inside the Secret."""
 
 
@@ -54,12 +73,17 @@ class EnforcedMatcher(KubeModel):
 class AllowedNamespaces(KubeModel):
     """Which namespaces may use the source."""
 
-    names: Annotated[list[Name], Field(max_length=256, json_schema_extra=list_atomic())] = Field(default_factory=list)
+    names: Annotated[list[Name], Field(max_length=256, json_schema_extra=list_set())] = Field(default_factory=list)
     """names of the namespaces that may use the source."""
-    match_labels: Annotated[dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=16)] = Field(
-        default_factory=dict
-    )
+    match_labels: ObjectLabels = Field(default_factory=dict)
     """matchLabels selects further namespaces by their labels; all of them must match."""
+
+    CEL = (
+        Rule(
+            "has(self.names) && self.names.size() > 0 || has(self.matchLabels) && self.matchLabels.size() > 0",
+            "allowedNamespaces is empty; it must have names or matchLabels, or be absent to allow every namespace",
+        ),
+    )
 
 
 class Tenancy(KubeModel):
@@ -76,29 +100,22 @@ class Tenancy(KubeModel):
 class Limits(KubeModel):
     """What one query may cost."""
 
-    timeout: Duration = "30s"
+    timeout: Annotated[Duration, Bounds(at_least="1s", at_most="5m", of="duration")] = "30s"
     """timeout of one request to Prometheus, from 1s to 5m; the default is 30s."""
     max_series: Annotated[int, Field(ge=1, le=50000)] = 500
     """maxSeries is how many series a query may return; the default is 500."""
     max_points_per_query: Annotated[int, Field(ge=100, le=11000)] = 10000
     """maxPointsPerQuery is how many points a series one request asks for; longer ranges are split."""
     max_bytes: Annotated[int, Field(ge=65536, le=1073741824)] = 67108864
-    """maxBytes is how large one answer may be; the default is 64 MiB."""
+    """maxBytes is how large one answer may be; the default is 67108864, which is 64 MiB."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """concurrency is how many requests may be under way at once; the default is 4."""
-
-    CEL = (
-        (
-            "duration(self.timeout) >= duration('1s') && duration(self.timeout) <= duration('5m')",
-            "limits.timeout must be between 1s and 5m",
-        ),
-    )
 
 
 class MetricsSourceSpec(KubeModel):
     """The address, the credentials and the limits of one Prometheus."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$", min_length=8, max_length=2048)]
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2048), AfterValidator(_check_url)]
     """url of Prometheus without /api/v1, for example http://prometheus-operated.monitoring.svc:9090; credentials
     do not belong in it."""
     auth: Auth | None = None
@@ -109,6 +126,28 @@ class MetricsSourceSpec(KubeModel):
     """tenancy keeps tenants apart who share this source."""
     limits: Limits = Field(default_factory=Limits)
     """limits of one query."""
+
+    CEL = (
+        Rule('!self.url.contains("@")', _CREDENTIALS_IN_URL, field=".url"),
+        Rule(
+            f'self.url.contains("@") || {matches("self.url", URL_PATTERN)}',
+            f"url {_NOT_A_URL}",
+            f'url is "{{{{self.url}}}}"; it {_NOT_A_URL}',
+            field=".url",
+        ),
+        Rule(
+            'self.url.contains("@") || !self.url.matches("/api/v1/?$")',
+            "url must be without /api/v1, which is added to it",
+            'url is "{{self.url}}"; it must be without /api/v1, which is added to it',
+            field=".url",
+        ),
+        Rule(
+            '!has(self.tls) || self.url.contains("@") || self.url.startsWith("https://")',
+            "tls may be set only when url begins with https://",
+            'tls is set and url is "{{self.url}}"; tls may be set only when url begins with https://',
+            field=".tls",
+        ),
+    )
 
 
 class MetricsSourceStatus(KubeModel):
@@ -127,4 +166,4 @@ class MetricsSourceStatus(KubeModel):
 
 
 class MetricsSource(Resource[MetricsSourceSpec, MetricsSourceStatus]):
-    """A MetricsSource as the operator keeps it."""
+    """MetricsSource says where samples come from, with whose credentials, for whom, and at what cost."""

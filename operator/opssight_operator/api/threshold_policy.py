@@ -8,24 +8,29 @@ from pydantic import Field, StringConstraints
 
 from .base import (
     Decimal,
+    Digest,
     Duration,
     KubeModel,
     LabelName,
     LocalRef,
+    Number,
+    ObjectLabels,
     PromQL,
     Resource,
+    SeriesLabels,
+    Time,
+    TimeSpan,
     list_atomic,
     list_map,
     list_set,
 )
 from .conditions import Condition
+from .durations import seconds_in_cel
+from .validation import Bounds, Form, Rule, unless_malformed
 
 BoundType = Literal["Upper", "Lower"]
 EstimatorType = Literal["Percentile"]
 DeliveryMode = Literal["Recommend", "Record"]
-Labels = dict[str, Annotated[str, StringConstraints(max_length=1024)]]
-Number = Annotated[str, StringConstraints(max_length=32)]
-Time = Annotated[str, StringConstraints(max_length=32)]
 
 
 class History(KubeModel):
@@ -33,40 +38,43 @@ class History(KubeModel):
 
     window: Duration = "14d"
     """window of history; the default is 14d."""
-    step: Duration = "1m"
+    step: Annotated[Duration, Bounds(at_least="1s", of="duration")] = "1m"
     """step between two points; the default is 1m."""
-    min_coverage: Decimal = "0.8"
+    min_coverage: Annotated[Decimal, Bounds(at_least="0", at_most="1")] = "0.8"
     """minCoverage is the share of points that must be there between the first and the last; the default is 0.8."""
     min_duration: Duration = "1d"
     """minDuration is how much time the samples must span; the default is 1d."""
 
     CEL = (
-        (
-            "double(self.minCoverage) >= 0.0 && double(self.minCoverage) <= 1.0",
-            "history.minCoverage must be between 0 and 1",
+        Rule(
+            unless_malformed(
+                f"{seconds_in_cel('self.minDuration')} <= {seconds_in_cel('self.window')}",
+                durations=["self.minDuration", "self.window"],
+            ),
+            "history.minDuration must not be longer than history.window",
+            "history.minDuration is {{self.minDuration}} and history.window is {{self.window}}; "
+            "minDuration must not be longer than window, or no history could ever be enough",
+            field=".minDuration",
         ),
-        ("duration(self.step) >= duration('1s')", "history.step must be at least 1s"),
+        Rule(
+            unless_malformed(
+                f"{seconds_in_cel('self.step')} <= {seconds_in_cel('self.window')}",
+                durations=["self.step", "self.window"],
+            ),
+            "history.step must not be longer than history.window",
+            "history.step is {{self.step}} and history.window is {{self.window}}; step must not be longer than window",
+            field=".step",
+        ),
     )
 
 
 class PercentileEstimator(KubeModel):
     """A percentile of history, and a margin on top."""
 
-    percentile: Decimal = "95"
+    percentile: Annotated[Decimal, Bounds(above="0", below="100")] = "95"
     """percentile of the history; the default is 95. A lower bound uses 100 minus this."""
-    margin: Decimal = "0"
+    margin: Annotated[Decimal, Bounds(at_least="0", at_most="10")] = "0"
     """margin as a fraction of the percentile, away from normal; 0.1 means 10 %. The default is 0."""
-
-    CEL = (
-        (
-            "double(self.percentile) > 0.0 && double(self.percentile) < 100.0",
-            "percentile.percentile must be above 0 and below 100",
-        ),
-        (
-            "double(self.margin) >= 0.0 && double(self.margin) <= 10.0",
-            "percentile.margin must be between 0 and 10",
-        ),
-    )
 
 
 class Estimator(KubeModel):
@@ -85,9 +93,9 @@ class Guardrails(KubeModel):
     """min is the lowest threshold that is ever proposed."""
     max: Decimal | None = None
     """max is the highest threshold that is ever proposed."""
-    max_step: Decimal = "0.25"
+    max_step: Annotated[Decimal, Bounds(above="0", at_most="10")] = "0.25"
     """maxStep is the largest change at once as a fraction of the current threshold; the default is 0.25."""
-    dead_band: Decimal = "0.05"
+    dead_band: Annotated[Decimal, Bounds(at_least="0", below="10")] = "0.05"
     """deadBand is the smallest change worth making as a fraction of the current threshold; the default is 0.05."""
     cooldown: Duration = "1h"
     """cooldown is the time between two changes; the default is 1h."""
@@ -96,17 +104,26 @@ class Guardrails(KubeModel):
     or Allow."""
 
     CEL = (
-        (
-            "!has(self.min) || !has(self.max) || double(self.min) < double(self.max)",
+        Rule(
+            "!has(self.min) || !has(self.max) || "
+            + unless_malformed("double(self.min) < double(self.max)", numbers=["self.min", "self.max"]),
             "guardrails.min must be less than guardrails.max",
+            "guardrails.min is {{self.min}} and guardrails.max is {{self.max}}; min must be less than max",
         ),
-        ("double(self.maxStep) > 0.0", "guardrails.maxStep must be above 0"),
-        ("double(self.deadBand) >= 0.0", "guardrails.deadBand must be 0 or more"),
-        (
-            "double(self.deadBand) < double(self.maxStep)",
-            "guardrails.deadBand must be less than guardrails.maxStep, or no change could ever be made",
+        Rule(
+            unless_malformed("double(self.deadBand) < double(self.maxStep)", numbers=["self.deadBand", "self.maxStep"]),
+            "guardrails.deadBand must be less than guardrails.maxStep",
+            "guardrails.deadBand is {{self.deadBand}} and guardrails.maxStep is {{self.maxStep}}; "
+            "deadBand must be less than maxStep, or no change could ever be made",
         ),
     )
+
+
+TimeZone = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Form("^[A-Za-z0-9_+/-]+$", "the name of a time zone such as UTC or Europe/Berlin"),
+]
 
 
 class SimulatedAlert(KubeModel):
@@ -116,14 +133,14 @@ class SimulatedAlert(KubeModel):
     """for is how long the expression must be beyond the threshold before the alert fires; the default is 5m."""
     keep_firing_for: Duration = "0s"
     """keepFiringFor is how long the alert keeps firing afterwards; the default is 0s."""
-    time_zone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]+$", min_length=1, max_length=64)] = "UTC"
+    time_zone: TimeZone = "UTC"
     """timeZone in which night is 22:00 to 06:00; the default is UTC."""
 
 
 class Record(KubeModel):
     """How the threshold is recorded."""
 
-    rule_labels: Annotated[Labels, Field(max_length=32)] = Field(default_factory=dict)
+    rule_labels: ObjectLabels = Field(default_factory=dict)
     """ruleLabels are the labels of the PrometheusRule object, for a ruleSelector such as
     release=kube-prometheus-stack."""
 
@@ -138,9 +155,10 @@ class Delivery(KubeModel):
     """record holds the parameters of mode Record."""
 
     CEL = (
-        (
-            "!has(self.record) || self.mode == 'Record'",
+        Rule(
+            '!has(self.record) || self.mode == "Record"',
             "delivery.record may be set only when delivery.mode is Record",
+            "delivery.record is set and delivery.mode is {{self.mode}}; record may be set only when mode is Record",
         ),
     )
 
@@ -162,7 +180,7 @@ class ThresholdPolicySpec(KubeModel):
     """perLabels asks for one threshold for each value of these labels; when it is empty there is one for all."""
     history: History = Field(default_factory=History)
     """history that the threshold is learned from."""
-    interval: Duration = "1h"
+    interval: Annotated[Duration, Bounds(at_least="1s", of="duration")] = "1h"
     """interval between two evaluations; the default is 1h."""
     estimator: Estimator = Field(default_factory=Estimator)
     """estimator that learns the threshold."""
@@ -174,12 +192,17 @@ class ThresholdPolicySpec(KubeModel):
     """delivery of the threshold."""
 
     CEL = (
-        ("duration(self.interval) >= duration('1s')", "interval must be at least 1s"),
-        (
-            "self.perLabels.all(l, l != 'policy' && l != 'bound')",
+        Rule(
+            '!has(self.perLabels) || self.perLabels.all(label, label != "policy" && label != "bound")',
             "perLabels must not contain policy or bound, because the recorded threshold carries these labels itself",
+            'perLabels is {{self.perLabels.join(", ")}}; it must not contain policy or bound, '
+            "because the recorded threshold carries these labels itself",
+            field=".perLabels",
         ),
     )
+
+
+ThresholdLabels = Annotated[SeriesLabels, Field(max_length=8)]
 
 
 class Simulation(KubeModel):
@@ -189,9 +212,9 @@ class Simulation(KubeModel):
     """episodesPerWeek is how many times the alert would have fired in a week."""
     night_episodes_per_week: Number
     """nightEpisodesPerWeek is how many of these would have begun between 22:00 and 06:00."""
-    median_duration: Duration | None = None
+    median_duration: TimeSpan | None = None
     """medianDuration of an episode."""
-    longest_duration: Duration | None = None
+    longest_duration: TimeSpan | None = None
     """longestDuration of an episode."""
     share_of_time: Number
     """shareOfTime is the share of all time in which the alert would have been firing, from 0 to 1."""
@@ -209,7 +232,7 @@ class ThresholdSimulation(KubeModel):
 class ThresholdStatus(KubeModel):
     """One threshold."""
 
-    labels: Annotated[Labels, Field(max_length=8)] = Field(default_factory=dict)
+    labels: ThresholdLabels = Field(default_factory=dict)
     """labels of the threshold; empty when there is one for all."""
     current: Number | None = None
     """current threshold, as last decided."""
@@ -238,7 +261,7 @@ class ThresholdChange(KubeModel):
 
     at: Time
     """at is when it was decided."""
-    labels: Annotated[Labels, Field(max_length=8)] = Field(default_factory=dict)
+    labels: ThresholdLabels = Field(default_factory=dict)
     """labels of the threshold."""
     from_: Number | None = Field(default=None, alias="from")
     """from is the threshold before; absent for the first one."""
@@ -269,10 +292,10 @@ class ThresholdPolicyStatus(KubeModel):
         default_factory=list
     )
     """history of the last 10 changes, the newest first."""
-    digest: Annotated[str, StringConstraints(max_length=71)] | None = None
+    digest: Digest | None = None
     """digest of the expression, the bound and perLabels that the thresholds speak about; when it changes they start
     anew."""
 
 
 class ThresholdPolicy(Resource[ThresholdPolicySpec, ThresholdPolicyStatus]):
-    """A ThresholdPolicy as the operator keeps it."""
+    """ThresholdPolicy learns thresholds from history, simulates what they would raise, and delivers them."""
