@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -16,10 +17,11 @@ from . import http, monitoring, remote_write
 from .build import program
 from .controlplane import ControlPlane, Ports
 from .errors import ClusterError
-from .history import Span, write_openmetrics
+from .history import Span, series_after, write_openmetrics
 from .ports import free_ports
 from .prometheus import Intervals, Prometheus, ScrapeTarget
 from .servers import HOST
+from .shop_model import Incident
 from .supervision import SOURCE_ROOT, Supervision
 
 NOTE = "cluster.json"
@@ -116,6 +118,8 @@ class Cluster:
                 parts = [pool.submit(self._start_prometheus_first_time), pool.submit(self._start_kubernetes)]
                 for part in parts:
                     part.result()
+            if self._span is not None:  # the seconds that the start took are part of the past
+                self.remote_write(series_after(self._span, time.time(), self.options.seed))
         except BaseException:
             self.stop()
             raise
@@ -134,6 +138,9 @@ class Cluster:
         self.prometheus = self._new_prometheus("prometheus", "", places.prometheus, self.options.prometheus_flags)
         self.prometheus_old: Prometheus | None = None
         """Prometheus 2.42, once ``start_prometheus_old`` was called."""
+        self.incidents: tuple[Incident, ...] = ()
+        """What went wrong in the history, with start and end."""
+        self._span: Span | None = None
 
     def _write_note(self) -> None:
         note = {
@@ -159,10 +166,10 @@ class Cluster:
             target = ScrapeTarget("apiserver", address, interval=options.scrape_apiserver, tls=tls)
             self.prometheus.targets[target.job] = target
         if options.history_days > 0:
-            span = Span.ending_now(options.history_days, options.history_step)
             self.say(f"writing {options.history_days:g} days of history")
+            self._span = Span.ending_at(time.time(), options.history_days, options.history_step)
             file = self._supervision.state / "history.om"
-            write_openmetrics(file, span, options.seed)
+            self.incidents = write_openmetrics(file, self._span, options.seed).incidents
             self.prometheus.backfill(file)
             file.unlink()
         self.prometheus.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,15 +40,17 @@ def install_crds(control_plane: ControlPlane) -> None:
         created = list(
             pool.map(lambda path: api.call("POST", CRD_PATH, path.read_text(), "application/yaml"), manifests)
         )
-    names = {item["metadata"]["name"] for item in created}
+    wanted = {
+        (version["name"], item["spec"]["names"]["plural"]) for item in created for version in item["spec"]["versions"]
+    }
 
-    def established() -> bool:
-        return names <= {
-            item["metadata"]["name"]
-            for item in api.call("GET", CRD_PATH)["items"]
-            for condition in item.get("status", {}).get("conditions") or []
-            if condition["type"] == "Established" and condition["status"] == "True"
-        }
+    def established() -> bool:  # asked of discovery, because the CRDs themselves are megabytes
+        served: set[tuple[str, str]] = set()
+        for version in {version for version, _ in wanted}:
+            with contextlib.suppress(http.HttpError):
+                resources = api.call("GET", f"/apis/monitoring.coreos.com/{version}")["resources"]
+                served |= {(version, resource["name"]) for resource in resources}
+        return wanted <= served
 
     control_plane.supervision.wait_for("the CRDs to be established", established, ["kube-apiserver"])
 
