@@ -43,7 +43,8 @@ def evaluate(
     spec, previous = policy.spec, policy.status
     groups = groups_of(observation.history.labels, spec.per_labels)
     _check_labels(policy, groups, observation.history.n_series)
-    made = decisions(policy, learn(spec, observation.history, groups), known_before(policy, observation.rule), now)
+    evidence = learn(spec, observation.history, groups)
+    made = decisions(policy, evidence, known_before(policy, observation.rule), now, window.interval)
     current = [(decision.labels, decision.current) for decision in made if decision.current is not None]
     desired = policy_rule(policy, current) if spec.delivery.mode == "Record" and current else None
     _check_size(desired)

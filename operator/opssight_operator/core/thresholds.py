@@ -38,6 +38,8 @@ class Known:
 
     value: float
     changed_at: float | None = None
+    reason: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Decision:
     before: Known | None
     current: float | None
     changed_at: float | None
+    just_changed: bool = False  # by an earlier look in the same interval, whose words still hold
 
     @property
     def reason(self) -> ThresholdReason:
@@ -84,16 +87,22 @@ def known_before(policy: ThresholdPolicy, rule: RuleObservation) -> dict[LabelIt
     for threshold in status.thresholds:
         if threshold.current is not None:
             changed_at = seconds_of(threshold.changed_at) if threshold.changed_at else None
-            known[label_items(threshold.labels)] = Known(float(threshold.current), changed_at)
+            known[label_items(threshold.labels)] = Known(
+                float(threshold.current), changed_at, threshold.reason, threshold.message
+            )
     return known
 
 
 def decisions(
-    policy: ThresholdPolicy, evidence: Sequence[Evidence], known: Mapping[LabelItems, Known], now: float
+    policy: ThresholdPolicy,
+    evidence: Sequence[Evidence],
+    known: Mapping[LabelItems, Known],
+    now: float,
+    interval: float,
 ) -> list[Decision]:
     """One decision for each group of series, and one for each known threshold whose series are gone."""
     guards = _guards(policy.spec)
-    made = [_decide(one, known.get(one.key), guards, now) for one in evidence]
+    made = [_decide(one, known.get(one.key), guards, now, interval) for one in evidence]
     seen = {one.key for one in evidence}
     gone = sorted(
         (item for item in known.items() if item[0] not in seen),
@@ -105,7 +114,7 @@ def decisions(
     return sorted(made, key=lambda decision: label_items(decision.labels))
 
 
-def _decide(evidence: Evidence, before: Known | None, guards: Guards, now: float) -> Decision:
+def _decide(evidence: Evidence, before: Known | None, guards: Guards, now: float, interval: float) -> Decision:
     estimate = evidence.estimate
     current = None if before is None else before.value
     verdict = decide(
@@ -123,7 +132,15 @@ def _decide(evidence: Evidence, before: Known | None, guards: Guards, now: float
     )
     if isinstance(verdict, Change):
         return Decision(evidence.labels, evidence, verdict, before, verdict.value, now)
-    return Decision(evidence.labels, evidence, verdict, before, current, None if before is None else before.changed_at)
+    changed_at = None if before is None else before.changed_at
+    just_changed = (
+        before is not None
+        and before.reason == ThresholdReason.CHANGED
+        and changed_at is not None
+        and now - changed_at < interval / 2
+        and verdict.reason not in (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
+    )
+    return Decision(evidence.labels, evidence, verdict, before, current, changed_at, just_changed)
 
 
 def _gone(labels: Labels, before: Known) -> Decision:
@@ -190,12 +207,16 @@ def changes(
 
 def _status(decision: Decision) -> ThresholdStatus:
     estimate = decision.evidence.estimate if decision.evidence else None
+    before = decision.before
+    reason, message = str(decision.reason), shortened(decision.message, MAX_MESSAGE)
+    if decision.just_changed and before is not None:
+        reason, message = before.reason, before.message
     return ThresholdStatus(
         labels=dict(decision.labels),
         current=None if decision.current is None else exact_text(decision.current),
         proposed=number_or_none(estimate.value) if estimate else None,
-        reason=str(decision.reason),
-        message=shortened(decision.message, MAX_MESSAGE),
+        reason=reason,
+        message=message,
         samples=estimate.samples if estimate else 0,
         coverage=number_or_none(estimate.coverage) if estimate else None,
         lower=number_or_none(estimate.lower) if estimate else None,
@@ -223,4 +244,4 @@ def _size(status: ThresholdStatus) -> int:
 
 def held_back(made: Iterable[Decision]) -> list[Decision]:
     """The decisions in which a guardrail keeps back a change that history suggests."""
-    return [d for d in made if d.reason in (ThresholdReason.COOLDOWN, ThresholdReason.FIRING)]
+    return [d for d in made if d.reason in (ThresholdReason.COOLDOWN, ThresholdReason.FIRING) and not d.just_changed]

@@ -1,0 +1,295 @@
+"""The use cases against plain values in the place of Prometheus and Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+
+from builders import NOW, a_detector, a_loaded_rule, a_policy, a_source, labels_of
+from opssight_operator.api.metrics_source import MetricsSource
+from opssight_operator.core.observation import (
+    Frame,
+    LoadedRule,
+    RuleObjectState,
+    RuleObservation,
+    ServerInfo,
+)
+from opssight_operator.core.plan import ApplyRule, KeepRule
+from opssight_operator.core.rules import detector_rule
+from opssight_operator.errors import (
+    InvalidQuery,
+    KubernetesUnavailable,
+    NotAllowed,
+    OpsSightError,
+    PrometheusOverloaded,
+    PrometheusUnreachable,
+    SourceMissing,
+    TargetNotFound,
+    TooManySeries,
+)
+from opssight_operator.reconcile import anomaly_detector, metrics_source, threshold_policy
+from opssight_operator.reconcile.ports import MetricSource, Owner, Ports
+from opssight_operator.settings import Settings
+
+T = TypeVar("T")
+SETTINGS = Settings()
+
+
+@dataclass
+class Prometheus:
+    """Series as functions of time; what was asked is kept."""
+
+    series: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    loaded: tuple[LoadedRule, ...] = ()
+    too_heavy_from: float = float("inf")  # seconds of one query
+    error: OpsSightError | None = None
+    rules_error: OpsSightError | None = None
+    asked: list[tuple[str, float, float, float]] = field(default_factory=list)
+
+    async def range(self, expr: str, start: float, end: float, step: float) -> Frame:
+        self.asked.append((expr, start, end, step))
+        if self.error is not None:
+            raise self.error
+        if end - start >= self.too_heavy_from:
+            raise PrometheusOverloaded("query timed out")
+        times = np.arange(start, end + step / 2, step)
+        names = [name for name in self.series if name.startswith(expr + "{")]
+        values = np.stack([self.series[name](times) for name in names], axis=1) if names else np.empty((len(times), 0))
+        return Frame(times, values, tuple(labels_of(name.split("{")[1].rstrip("}")) for name in names))
+
+    async def rules(self, group: str) -> tuple[LoadedRule, ...]:
+        if self.rules_error is not None:
+            raise self.rules_error
+        return tuple(rule for rule in self.loaded if rule.group == group)
+
+
+@dataclass
+class Sources:
+    prometheus: Prometheus
+    error: OpsSightError | None = None
+    bound: list[tuple[str, str]] = field(default_factory=list)
+
+    def bind(self, source_name: str, namespace: str) -> MetricSource:
+        self.bound.append((source_name, namespace))
+        if self.error is not None:
+            raise self.error
+        return self.prometheus
+
+    def get(self, source_name: str) -> MetricsSource | None:
+        return None
+
+    async def probe(self, source_name: str) -> ServerInfo:
+        if self.error is not None:
+            raise self.error
+        return ServerInfo("Prometheus", "3.16.0")
+
+
+@dataclass
+class Rules:
+    observation: RuleObservation = field(default_factory=RuleObservation)
+    error: OpsSightError | None = None
+    asked: list[str] = field(default_factory=list)
+
+    async def observe(self, owner: Owner, name: str) -> RuleObservation:
+        self.asked.append(name)
+        if self.error is not None:
+            raise self.error
+        return self.observation
+
+
+class Inline:
+    async def run(self, function: Callable[[], T]) -> T:
+        return function()
+
+
+def ports(prometheus: Prometheus, *, rules: Rules | None = None, error: OpsSightError | None = None) -> Ports:
+    unused: Any = None
+    return Ports(
+        sources=Sources(prometheus, error),
+        rules=rules or Rules(),  # type: ignore[arg-type]
+        status=unused,
+        recorder=unused,
+        telemetry=unused,
+        compute=Inline(),
+    )
+
+
+def wave(times: Any) -> Any:
+    return 10 + np.sin(times / 60)
+
+
+def spike(times: Any) -> Any:
+    return np.where(times >= NOW, 50.0, wave(times))
+
+
+def said(plan: Any) -> dict[str, tuple[str, str]]:
+    return {c.type: (c.status, c.reason) for c in plan.status.conditions}
+
+
+async def test_a_detector_asks_once_for_training_and_judging_together() -> None:
+    prometheus = Prometheus({"latency_p99{service=a}": spike})
+    plan = await anomaly_detector.reconcile(a_detector(), NOW + 20, ports(prometheus), SETTINGS)
+    week = 7 * 86400.0
+    assert prometheus.asked == [("latency_p99", NOW - 240 - week, NOW, 60.0)]
+    assert [a.labels for a in plan.status.anomalies] == [{"service": "a"}]
+    assert plan.status.model is not None
+    assert plan.status.model.samples == 7 * 1440
+
+
+async def test_the_volume_is_asked_for_the_judged_window_only() -> None:
+    prometheus = Prometheus({"latency_p99{service=a}": spike, "rate{service=a}": lambda t: t * 0 + 0.1})
+    detector = a_detector(query={"volume": {"expr": "rate", "min": "1"}})
+    plan = await anomaly_detector.reconcile(detector, NOW, ports(prometheus), SETTINGS)
+    assert prometheus.asked[1] == ("rate", NOW - 240, NOW, 60.0)
+    assert plan.status.anomalies == []
+
+
+async def test_a_policy_asks_for_its_history() -> None:
+    prometheus = Prometheus({"error_ratio{service=a}": wave})
+    plan = await threshold_policy.reconcile(a_policy(), NOW + 1, ports(prometheus), SETTINGS)
+    assert prometheus.asked == [("error_ratio", NOW - 3600, NOW, 60.0)]
+    assert said(plan)["Ready"] == ("True", "Reconciled")
+
+
+ERRORS = {
+    "Prometheus is down": (PrometheusUnreachable("connection refused"), "Unknown"),
+    "a typo in PromQL": (InvalidQuery("unexpected )"), "False"),
+    "a source for others": (NotAllowed("namespace shop is not allowed"), "False"),
+    "no source": (SourceMissing("there is no MetricsSource default"), "Unknown"),
+    "too many series": (TooManySeries("10000 series, at most 500"), "False"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS.keys())
+@pytest.mark.parametrize("where", ["bind", "range"])
+async def test_an_error_becomes_a_held_plan(case: tuple[OpsSightError, str], where: str) -> None:
+    error, ready = case
+    prometheus = Prometheus(error=error if where == "range" else None)
+    given = ports(prometheus, error=error if where == "bind" else None)
+    for plan in (
+        await anomaly_detector.reconcile(a_detector(), NOW, given, SETTINGS),
+        await threshold_policy.reconcile(a_policy(), NOW, given, SETTINGS),
+    ):
+        assert said(plan)["Ready"] == (ready, type(error).__name__)
+        assert str(error) in plan.status.conditions[0].message
+        assert plan.rule == KeepRule()
+
+
+async def test_the_query_that_failed_is_named() -> None:
+    given = ports(Prometheus(error=InvalidQuery("unexpected )")))
+    plan = await anomaly_detector.reconcile(a_detector(), NOW, given, SETTINGS)
+    assert plan.status.conditions[0].message == "query p99: unexpected )"
+
+
+async def test_a_defect_is_not_swallowed() -> None:
+    broken = Prometheus({"latency_p99{service=a}": lambda times: 1 / 0})
+    with pytest.raises(ZeroDivisionError):
+        await anomaly_detector.reconcile(a_detector(), NOW, ports(broken), SETTINGS)
+
+
+async def test_an_impossible_spec_asks_prometheus_nothing() -> None:
+    prometheus = Prometheus()
+    plan = await anomaly_detector.reconcile(a_detector(trainingWindow="5m"), NOW, ports(prometheus), SETTINGS)
+    assert said(plan)["Ready"] == ("False", "InvalidSpec")
+    zone = await threshold_policy.reconcile(a_policy(alert={"timeZone": "Mars/Base"}), NOW, ports(prometheus), SETTINGS)
+    assert said(zone)["Ready"] == ("False", "InvalidSpec")
+    assert "Mars/Base" in zone.status.conditions[0].message
+    assert prometheus.asked == []
+
+
+async def test_a_busy_prometheus_is_asked_for_half_and_the_status_says_so() -> None:
+    prometheus = Prometheus({"latency_p99{service=a}": wave}, too_heavy_from=4 * 86400.0)
+    plan = await anomaly_detector.reconcile(a_detector(), NOW, ports(prometheus), SETTINGS)
+    assert said(plan)["Ready"] == ("True", "Reconciled")
+    assert said(plan)["DataAvailable"] == ("True", "PartialData")
+    assert "too busy for 7d, learned from 3d12h" in plan.status.conditions[1].message
+    always = Prometheus({"latency_p99{service=a}": wave}, too_heavy_from=0.0)
+    held = await anomaly_detector.reconcile(a_detector(), NOW, ports(always), SETTINGS)
+    assert said(held)["Ready"] == ("Unknown", "PrometheusOverloaded")
+    assert len(always.asked) == 3
+
+
+@pytest.mark.parametrize("kind", ["detector", "policy"])
+async def test_a_suspended_resource_touches_nothing(kind: str) -> None:
+    prometheus, rules = Prometheus(), Rules()
+    given = ports(prometheus, rules=rules)
+    if kind == "detector":
+        plan: Any = await anomaly_detector.reconcile(a_detector(suspend=True), NOW, given, SETTINGS)
+    else:
+        plan = await threshold_policy.reconcile(a_policy(suspend=True), NOW, given, SETTINGS)
+    assert said(plan)["Ready"] == ("True", "Suspended")
+    assert (prometheus.asked, rules.asked, given.sources.bound) == ([], [], [])  # type: ignore[attr-defined]
+
+
+async def test_what_prometheus_has_loaded_is_read_back() -> None:
+    detector = a_detector(alert={})
+    rule = detector_rule(detector)
+    assert rule is not None
+    seen = a_loaded_rule(rule)
+    prometheus = Prometheus({"latency_p99{service=a}": wave}, loaded=seen.loaded or ())
+    given = ports(prometheus, rules=Rules(RuleObservation(RuleObjectState.OURS, rule.digest, rule.groups)))
+    plan = await anomaly_detector.reconcile(detector, NOW, given, SETTINGS)
+    assert said(plan)["RuleLoaded"] == ("True", "Loaded")
+    assert plan.rule == KeepRule()
+
+
+async def test_a_source_that_lists_no_rules_does_not_stop_the_rest() -> None:
+    detector = a_detector(alert={})
+    prometheus = Prometheus({"latency_p99{service=a}": wave}, rules_error=PrometheusUnreachable("404"))
+    given = ports(prometheus, rules=Rules(RuleObservation(RuleObjectState.OURS, "old")))
+    plan = await anomaly_detector.reconcile(detector, NOW, given, SETTINGS)
+    assert said(plan)["Ready"] == ("True", "Reconciled")
+    assert said(plan)["RuleLoaded"][0] == "Unknown"
+    assert isinstance(plan.rule, ApplyRule)
+
+
+async def test_a_cluster_without_prometheus_operator_needs_none_until_a_rule_is_asked_for() -> None:
+    prometheus = Prometheus({"latency_p99{service=a}": wave, "error_ratio{service=a}": wave})
+    rules = Rules(error=TargetNotFound("the cluster has no PrometheusRule kind"))
+    plan = await anomaly_detector.reconcile(a_detector(), NOW, ports(prometheus, rules=rules), SETTINGS)
+    assert said(plan)["Ready"] == ("True", "Reconciled")
+    known = a_detector(status=plan.status)
+    rules.asked.clear()
+    await anomaly_detector.reconcile(known, NOW, ports(prometheus, rules=rules), SETTINGS)
+    assert rules.asked == []
+    wanted = await threshold_policy.reconcile(a_policy(mode="Record"), NOW, ports(prometheus, rules=rules), SETTINGS)
+    assert said(wanted)["Ready"] == ("False", "TargetNotFound")
+
+
+async def test_an_api_server_that_is_down_holds_everything() -> None:
+    given = ports(Prometheus({"error_ratio{service=a}": wave}), rules=Rules(error=KubernetesUnavailable("503")))
+    plan = await threshold_policy.reconcile(a_policy(mode="Record"), NOW, given, SETTINGS)
+    assert said(plan)["Ready"] == ("Unknown", "KubernetesUnavailable")
+    assert plan.retry_after == SETTINGS.backoff_seconds
+
+
+async def test_too_many_points_are_refused_with_a_way_out() -> None:
+    small = Settings(max_training_points=15_000)
+    prometheus = Prometheus({f"latency_p99{{service={i}}}": wave for i in range(2)})
+    plan = await anomaly_detector.reconcile(a_detector(), NOW, ports(prometheus), small)
+    assert said(plan)["DataAvailable"] == ("False", "TooMuchData")
+    assert "use a shorter trainingWindow or a longer step" in plan.status.conditions[0].message
+
+
+async def test_a_source_that_answers_is_ready_and_says_who_it_is() -> None:
+    given = ports(Prometheus())
+    plan = await metrics_source.reconcile(a_source(), NOW, given, SETTINGS)
+    assert said(plan) == {"Ready": ("True", "Reconciled"), "Reachable": ("True", "Answering")}
+    assert (plan.status.flavour, plan.status.version) == ("Prometheus", "3.16.0")
+    again = await metrics_source.reconcile(a_source(status=plan.status), NOW + 60, given, SETTINGS)
+    assert plan.status_changed
+    assert not again.status_changed
+    assert again.events == ()
+
+
+async def test_a_source_that_is_gone_was_the_server_it_was() -> None:
+    good = await metrics_source.reconcile(a_source(), NOW, ports(Prometheus()), SETTINGS)
+    down = ports(Prometheus(), error=PrometheusUnreachable("connection refused"))
+    plan = await metrics_source.reconcile(a_source(status=good.status), NOW + 60, down, SETTINGS)
+    assert said(plan)["Reachable"] == ("False", "PrometheusUnreachable")
+    assert plan.status.version == "3.16.0"
+    assert [e.type for e in plan.events] == ["Warning"]
