@@ -3,9 +3,11 @@
 from .base import BatchEstimator, Bound, Estimate, Estimator, estimate_many
 from .budget import AlertBudget
 from .decaying import DecayingHistogram
+from .hygiene import Exclusion, HistoryFacts, allowed_step, facts, without
 from .peaks import PeaksOverThreshold
 from .percentile import Percentile
 from .registry import ESTIMATORS, estimator_of
+from .seasonal import Seasonal, SeasonalTable
 from .simulation import AlertRule, Episodes, Evaluations, evaluations, simulate, simulate_on
 from .summary import VolumeSummary, summary
 
@@ -20,13 +22,20 @@ __all__ = [
     "Estimate",
     "Estimator",
     "Evaluations",
+    "Exclusion",
+    "HistoryFacts",
     "PeaksOverThreshold",
     "Percentile",
+    "Seasonal",
+    "SeasonalTable",
     "VolumeSummary",
+    "allowed_step",
     "estimate_many",
     "estimator_of",
     "evaluations",
+    "facts",
     "simulate",
     "simulate_on",
     "summary",
+    "without",
 ]
