@@ -111,7 +111,10 @@ class Guardrails(KubeModel):
             "guardrails.min is {{self.min}} and guardrails.max is {{self.max}}; min must be less than max",
         ),
         Rule(
-            unless_malformed("double(self.deadBand) < double(self.maxStep)", numbers=["self.deadBand", "self.maxStep"]),
+            unless_malformed(
+                "double(self.maxStep) <= 0.0 || double(self.deadBand) < double(self.maxStep)",
+                numbers=["self.deadBand", "self.maxStep"],
+            ),
             "guardrails.deadBand must be less than guardrails.maxStep",
             "guardrails.deadBand is {{self.deadBand}} and guardrails.maxStep is {{self.maxStep}}; "
             "deadBand must be less than maxStep, or no change could ever be made",

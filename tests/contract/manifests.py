@@ -1,0 +1,371 @@
+"""What the API server must take and refuse, as a table: a sentence, a manifest, and what the refusal must say.
+
+Both the offline check (contract) and the real API server (component) read this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from opssight_operator.api import API_VERSION
+
+Manifest = dict[str, Any]
+LONG = "x" * 5000
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A manifest, and fragments that the message of its refusal must have: field, value, what is allowed."""
+
+    manifest: Manifest
+    says: tuple[str, ...]
+
+
+def detector(*, name: str = "latency", query: Manifest | None = None, **spec: Any) -> Manifest:
+    """A detector of one query; ``query`` changes that query, everything else is a field of the spec."""
+    queries = [{"name": "p99", "expr": "latency_p99", **(query or {})}]
+    return _manifest("AnomalyDetector", name, "default", {"queries": queries, **spec})
+
+
+def policy(*, name: str = "errors", **spec: Any) -> Manifest:
+    """A policy with all defaults; everything else is a field of the spec."""
+    return _manifest("ThresholdPolicy", name, "default", {"expr": "error_ratio", **spec})
+
+
+def source(*, name: str = "main", **spec: Any) -> Manifest:
+    """A source; everything else is a field of the spec."""
+    return _manifest("MetricsSource", name, None, {"url": "http://prometheus:9090", **spec})
+
+
+def without(manifest: Manifest, *path: str) -> Manifest:
+    """``manifest`` without the field at ``path`` of its spec."""
+    spec = dict(manifest["spec"])
+    manifest = {**manifest, "spec": spec}
+    for key in path[:-1]:
+        spec[key] = dict(spec[key])
+        spec = spec[key]
+    del spec[path[-1]]
+    return manifest
+
+
+def _manifest(kind: str, name: str, namespace: str | None, spec: Manifest) -> Manifest:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+TOKEN = {"name": "prom-token", "key": "token"}
+
+ACCEPTED: dict[str, Manifest] = {
+    "a detector of one query": detector(),
+    "a detector that is evaluated once a day": detector(interval="1d"),
+    "an interval of weeks and days": detector(interval="1w2d", trainingWindow="4w"),
+    "an interval of exactly a second": detector(interval="1000ms"),
+    "a detector with every policy of a metric": detector(
+        query={
+            "direction": "Above",
+            "minDeviation": {"absolute": "0.05", "relative": "0.2"},
+            "range": {"min": "0"},
+            "volume": {"expr": "sum(rate(requests_total[5m]))", "min": "0.5"},
+        }
+    ),
+    "a negative range": detector(query={"range": {"min": "-273.15", "max": "-1"}}),
+    "a method with its own block": detector(method={"type": "RobustZScore", "robustZScore": {"sensitivity": "3.5"}}),
+    "a block alone, of the default method": detector(method={"zScore": {"sensitivity": "100"}}),
+    "an alert with labels, annotations and a rule selector": detector(
+        alert={
+            "for": "0s",
+            "keepFiringFor": "10m",
+            "labels": {"severity": "critical", "_team": "shop"},
+            "annotations": {"runbook_url": "https://runbooks/{{ $labels.service }}"},
+            "ruleLabels": {"release": "kube-prometheus-stack", "example.com/team": ""},
+        }
+    ),
+    "ten queries": detector(queries=[{"name": f"q{i}", "expr": "up"} for i in range(10)]),
+    "the shortest training window that holds the samples": detector(trainingWindow="30m", step="1m"),
+    "a suspended detector of another source": detector(suspend=True, sourceRef={"name": "prometheus.west"}),
+    "a name of 200 characters": detector(name="x" * 200),
+    "a policy with all defaults": policy(),
+    "a policy with everything": policy(
+        bound="Lower",
+        perLabels=["service", "namespace"],
+        history={"window": "30d", "step": "5m", "minCoverage": "0.5", "minDuration": "7d"},
+        interval="1d",
+        estimator={"type": "Percentile", "percentile": {"percentile": "99.9", "margin": "0.1"}},
+        guardrails={
+            "min": "-0.5",
+            "max": "0.2",
+            "maxStep": "1",
+            "deadBand": "0",
+            "cooldown": "0s",
+            "whileFiring": "Allow",
+        },
+        alert={"for": "15m", "keepFiringFor": "1h", "timeZone": "America/Argentina/Buenos_Aires"},
+        delivery={"mode": "Record", "record": {"ruleLabels": {"release": "prometheus"}}},
+    ),
+    "a history of one day": policy(history={"window": "24h"}),
+    "a source with a path": source(url="https://mimir.example.com:8443/prometheus"),
+    "a source with a numeric address": source(url="http://[fd00::1]:9090/"),
+    "a source with everything": source(
+        url="https://prometheus.monitoring.svc:9090",
+        auth={"bearerToken": {"secretRef": TOKEN}},
+        tls={"caSecretRef": {"name": "prom-ca", "key": "ca.crt"}},
+        tenancy={
+            "enforcedMatchers": [{"label": "namespace", "value": "$(namespace)"}, {"label": "cluster", "value": "eu"}],
+            "allowedNamespaces": {"names": ["shop", "bank"], "matchLabels": {"example.com/tenant": "yes"}},
+        },
+        limits={
+            "timeout": "1m30s",
+            "maxSeries": 50000,
+            "maxPointsPerQuery": 11000,
+            "maxBytes": 1073741824,
+            "concurrency": 64,
+        },
+    ),
+}
+
+A_DURATION = "must be a duration such as 30s, 5m, 1h30m or 7d"
+A_NUMBER = "must be a decimal number such as 0.05, 3 or -1.5"
+
+REFUSED: dict[str, Refused] = {
+    # AnomalyDetector
+    "a detector without queries": Refused(without(detector(), "queries"), ("spec.queries", "Required value")),
+    "an empty list of queries": Refused(detector(queries=[]), ("spec.queries", "at least 1 items")),
+    "eleven queries": Refused(
+        detector(queries=[{"name": f"q{i}", "expr": "up"} for i in range(11)]), ("spec.queries", "11", "10")
+    ),
+    "two queries of one name": Refused(
+        detector(queries=[{"name": "p99", "expr": "a"}, {"name": "p99", "expr": "b"}]),
+        ("spec.queries[1]", "Duplicate value", "p99"),
+    ),
+    "a query without a name": Refused(detector(queries=[{"expr": "up"}]), ("spec.queries[0].name", "Required value")),
+    "a query whose name has capitals": Refused(
+        detector(query={"name": "P99"}), ("spec.queries[0].name", '"P99"', "lower-case letters, digits and hyphens")
+    ),
+    "a query whose name ends in a line break": Refused(
+        detector(query={"name": "p99\n"}), ("spec.queries[0].name", "lower-case letters, digits and hyphens")
+    ),
+    "an empty expression": Refused(detector(query={"expr": ""}), ("spec.queries[0].expr", "at least 1 chars long")),
+    "an expression without an end": Refused(detector(query={"expr": LONG}), ("spec.queries[0].expr", "4096")),
+    "a direction that is none": Refused(
+        detector(query={"direction": "Up"}), ("spec.queries[0].direction", '"Up"', '"Above", "Below", "Both"')
+    ),
+    "a number that is not a string": Refused(
+        detector(query={"minDeviation": {"absolute": 0.05}}),
+        ("spec.queries[0].minDeviation.absolute", "must be of type string"),
+    ),
+    "a number in words": Refused(
+        detector(query={"minDeviation": {"absolute": "a lot"}}),
+        ("spec.queries[0].minDeviation.absolute", '"a lot"', A_NUMBER),
+    ),
+    "a number that is none": Refused(
+        detector(query={"range": {"max": "NaN"}}), ("spec.queries[0].range.max", '"NaN"', A_NUMBER)
+    ),
+    "a negative deviation": Refused(
+        detector(query={"minDeviation": {"relative": "-0.2"}}),
+        ("spec.queries[0].minDeviation.relative", '"-0.2"', "at least 0"),
+    ),
+    "an empty minDeviation": Refused(
+        detector(query={"minDeviation": {}}), ("spec.queries[0].minDeviation", "empty", "absolute, relative or both")
+    ),
+    "an empty range": Refused(detector(query={"range": {}}), ("spec.queries[0].range", "empty", "min, max or both")),
+    "a range upside down": Refused(
+        detector(query={"range": {"min": "10", "max": "9.5"}}),
+        ("spec.queries[0].range", "min is 10", "max is 9.5", "min must be less than max"),
+    ),
+    "a range of one point": Refused(
+        detector(query={"range": {"min": "1", "max": "1.0"}}), ("range.min is 1 and range.max is 1.0",)
+    ),
+    "a volume of nothing": Refused(
+        detector(query={"volume": {"expr": "up", "min": "0"}}), ("spec.queries[0].volume.min", '"0"', "above 0")
+    ),
+    "a volume without its limit": Refused(
+        detector(query={"volume": {"expr": "up"}}), ("spec.queries[0].volume.min", "Required value")
+    ),
+    "a step in words": Refused(detector(step="5 minutes"), ("spec.step", '"5 minutes"', A_DURATION)),
+    "a step without a unit": Refused(detector(step="5"), ("spec.step", '"5"', A_DURATION)),
+    "a step with a fraction": Refused(detector(step="1.5m"), ("spec.step", '"1.5m"', A_DURATION)),
+    "a step that is too small": Refused(detector(step="999ms"), ("spec.step", '"999ms"', "at least 1s")),
+    "units in the wrong order": Refused(detector(interval="30m1h"), ("spec.interval", '"30m1h"', A_DURATION)),
+    "an interval of no days": Refused(detector(interval="0d"), ("spec.interval", '"0d"', "at least 1s")),
+    "a duration beyond all numbers": Refused(
+        detector(trainingWindow="99999999999w"), ("spec.trainingWindow", '"99999999999w"', A_DURATION)
+    ),
+    "a training window that is too short": Refused(
+        detector(trainingWindow="29m", step="1m"),
+        ("spec.trainingWindow", "trainingWindow is 29m", "step is 1m", "minTrainingSamples"),
+    ),
+    "a training window that days and weeks do not save": Refused(
+        detector(trainingWindow="1w", step="1d"), ("trainingWindow is 1w and step is 1d",)
+    ),
+    "fewer training samples than a spread needs": Refused(
+        detector(minTrainingSamples=2), ("spec.minTrainingSamples", "2", "greater than or equal to 3")
+    ),
+    "a method that is none": Refused(
+        detector(method={"type": "Magic"}), ("spec.method.type", '"Magic"', '"ZScore", "RobustZScore"')
+    ),
+    "the block of another method": Refused(
+        detector(method={"type": "ZScore", "robustZScore": {}}),
+        ("spec.method", "method.robustZScore is set and method.type is ZScore", "only when type is RobustZScore"),
+    ),
+    "the block of the default method with another": Refused(
+        detector(method={"type": "RobustZScore", "zScore": {}}),
+        ("spec.method", "method.zScore is set and method.type is RobustZScore", "only when type is ZScore"),
+    ),
+    "a sensitivity of zero": Refused(
+        detector(method={"zScore": {"sensitivity": "0"}}),
+        ("spec.method.zScore.sensitivity", '"0"', "at least 0.000001 and at most 100"),
+    ),
+    "a sensitivity out of reach": Refused(
+        detector(method={"type": "RobustZScore", "robustZScore": {"sensitivity": "100.1"}}),
+        ("spec.method.robustZScore.sensitivity", '"100.1"', "at most 100"),
+    ),
+    "an alert whose for is no duration": Refused(
+        detector(alert={"for": "soon"}), ("spec.alert.for", '"soon"', A_DURATION)
+    ),
+    "an alert label with a hyphen": Refused(
+        detector(alert={"labels": {"my-team": "shop", "severity": "page"}}),
+        ("spec.alert.labels", '"my-team"', "label name", "letters, digits and underscores"),
+    ),
+    "an annotation that is Prometheus' own": Refused(
+        detector(alert={"annotations": {"__name__": "x"}}),
+        ("spec.alert.annotations", '"__name__"', "no two underscores in front"),
+    ),
+    "a label of the rule that Kubernetes would refuse": Refused(
+        detector(alert={"ruleLabels": {"release": "kube prometheus"}}),
+        ("spec.alert.ruleLabels[release]", '"kube prometheus"', "label value of Kubernetes"),
+    ),
+    "a label key of the rule that Kubernetes would refuse": Refused(
+        detector(alert={"ruleLabels": {"a/b/c": "x"}}),
+        ("spec.alert.ruleLabels", '"a/b/c"', "label key of Kubernetes"),
+    ),
+    "a reference to a name that cannot be": Refused(
+        detector(sourceRef={"name": "Main_Prometheus"}),
+        ("spec.sourceRef.name", '"Main_Prometheus"', "lower-case letters, digits, hyphens and dots"),
+    ),
+    "suspend as a word": Refused(detector(suspend="yes"), ("spec.suspend", "must be of type boolean")),
+    "a name of 201 characters": Refused(detector(name="x" * 201), ("at most 200 characters",)),
+    "an object without a spec": Refused(
+        {key: value for key, value in detector().items() if key != "spec"}, ("spec", "Required value")
+    ),
+    # ThresholdPolicy
+    "a policy without an expression": Refused(without(policy(), "expr"), ("spec.expr", "Required value")),
+    "a bound that is none": Refused(policy(bound="upper"), ("spec.bound", '"upper"', '"Upper", "Lower"')),
+    "perLabels of the recorded threshold": Refused(
+        policy(perLabels=["service", "policy"]),
+        ("spec.perLabels", "perLabels is service, policy", "must not contain policy or bound"),
+    ),
+    "a label twice": Refused(policy(perLabels=["a", "a"]), ("spec.perLabels[1]", "Duplicate value", '"a"')),
+    "a label that is no label name": Refused(
+        policy(perLabels=["2xx"]), ("spec.perLabels[0]", '"2xx"', "label name", "no digit")
+    ),
+    "nine labels": Refused(policy(perLabels=[f"l{i}" for i in range(9)]), ("spec.perLabels", "9", "8")),
+    "a percentile of a hundred": Refused(
+        policy(estimator={"percentile": {"percentile": "100"}}),
+        ("spec.estimator.percentile.percentile", '"100"', "above 0 and below 100"),
+    ),
+    "a margin below the percentile": Refused(
+        policy(estimator={"percentile": {"margin": "-0.1"}}),
+        ("spec.estimator.percentile.margin", '"-0.1"', "at least 0 and at most 10"),
+    ),
+    "an estimator that is none": Refused(
+        policy(estimator={"type": "Guess"}), ("spec.estimator.type", '"Guess"', '"Percentile"')
+    ),
+    "a coverage in per cent": Refused(
+        policy(history={"minCoverage": "80"}), ("spec.history.minCoverage", '"80"', "at least 0 and at most 1")
+    ),
+    "more history asked for than there is": Refused(
+        policy(history={"window": "6h"}),
+        ("spec.history.minDuration", "minDuration is 1d and history.window is 6h", "must not be longer than window"),
+    ),
+    "a step longer than the history": Refused(
+        policy(history={"window": "1d", "step": "2d"}), ("spec.history.step", "step is 2d and history.window is 1d")
+    ),
+    "limits upside down": Refused(
+        policy(guardrails={"min": "0.5", "max": "0.1"}),
+        ("spec.guardrails", "min is 0.5", "max is 0.1", "min must be less than max"),
+    ),
+    "a dead band that no step can leave": Refused(
+        policy(guardrails={"deadBand": "0.5"}),
+        ("spec.guardrails", "deadBand is 0.5", "maxStep is 0.25", "deadBand must be less than maxStep"),
+    ),
+    "a step of nothing": Refused(
+        policy(guardrails={"maxStep": "0", "deadBand": "0"}), ("spec.guardrails.maxStep", '"0"', "above 0")
+    ),
+    "a step in per cent": Refused(
+        policy(guardrails={"maxStep": "25"}), ("spec.guardrails.maxStep", '"25"', "at most 10")
+    ),
+    "a cooldown that is no duration": Refused(
+        policy(guardrails={"cooldown": "1 hour"}), ("spec.guardrails.cooldown", '"1 hour"', A_DURATION)
+    ),
+    "a word for whileFiring that is none": Refused(
+        policy(guardrails={"whileFiring": "Wait"}),
+        ("spec.guardrails.whileFiring", '"Wait"', '"Freeze", "Allow"'),
+    ),
+    "a time zone with a blank": Refused(
+        policy(alert={"timeZone": "New York"}), ("spec.alert.timeZone", '"New York"', "such as UTC or Europe/Berlin")
+    ),
+    "a mode that is none": Refused(
+        policy(delivery={"mode": "Patch"}), ("spec.delivery.mode", '"Patch"', '"Recommend", "Record"')
+    ),
+    "the block of another mode": Refused(
+        policy(delivery={"record": {"ruleLabels": {"a": "b"}}}),
+        ("spec.delivery", "delivery.mode is Recommend", "only when mode is Record"),
+    ),
+    # MetricsSource
+    "a source without an address": Refused(without(source(), "url"), ("spec.url", "Required value")),
+    "an address without a scheme": Refused(
+        source(url="prometheus:9090"), ("spec.url", '"prometheus:9090"', "must be an http or https address")
+    ),
+    "an address of another protocol": Refused(
+        source(url="file:///etc/passwd"), ("spec.url", '"file:///etc/passwd"', "must be an http or https address")
+    ),
+    "an address with a query": Refused(
+        source(url="http://prometheus:9090/?a=b"), ("spec.url", "without query and fragment")
+    ),
+    "an address with the path that we add": Refused(
+        source(url="http://prometheus:9090/api/v1/"), ("spec.url", "must be without /api/v1")
+    ),
+    "an address with credentials": Refused(
+        source(url="https://me:secret@prometheus:9090"), ("spec.url", "credentials", "Secret", "auth")
+    ),
+    "trust without encryption": Refused(
+        source(tls={"caSecretRef": TOKEN}),
+        ("spec.tls", 'url is "http://prometheus:9090"', "only when url begins with https://"),
+    ),
+    "an empty auth": Refused(source(auth={}), ("spec.auth.bearerToken", "Required value")),
+    "a Secret without a key": Refused(
+        source(auth={"bearerToken": {"secretRef": {"name": "prom-token"}}}),
+        ("spec.auth.bearerToken.secretRef.key", "Required value"),
+    ),
+    "a key that no Secret has": Refused(
+        source(auth={"bearerToken": {"secretRef": {"name": "a", "key": "my token"}}}),
+        ("spec.auth.bearerToken.secretRef.key", '"my token"', "key of a Secret"),
+    ),
+    "a matcher of a label that is none": Refused(
+        source(tenancy={"enforcedMatchers": [{"label": "name-space", "value": "x"}]}),
+        ("spec.tenancy.enforcedMatchers[0].label", '"name-space"', "label name"),
+    ),
+    "two matchers of one label": Refused(
+        source(tenancy={"enforcedMatchers": [{"label": "a", "value": "x"}, {"label": "a", "value": "y"}]}),
+        ("spec.tenancy.enforcedMatchers[1]", "Duplicate value"),
+    ),
+    "nobody allowed": Refused(
+        source(tenancy={"allowedNamespaces": {}}),
+        ("spec.tenancy.allowedNamespaces", "empty", "names or matchLabels, or be absent"),
+    ),
+    "a namespace that cannot be": Refused(
+        source(tenancy={"allowedNamespaces": {"names": ["Shop"]}}),
+        ("spec.tenancy.allowedNamespaces.names[0]", '"Shop"', "lower-case"),
+    ),
+    "a time-out of a day": Refused(
+        source(limits={"timeout": "1d"}), ("spec.limits.timeout", '"1d"', "at least 1s and at most 5m")
+    ),
+    "a time-out of nothing": Refused(source(limits={"timeout": "0s"}), ("spec.limits.timeout", '"0s"', "at least 1s")),
+    "no series allowed": Refused(
+        source(limits={"maxSeries": 0}), ("spec.limits.maxSeries", "greater than or equal to 1")
+    ),
+    "more points than Prometheus gives": Refused(
+        source(limits={"maxPointsPerQuery": 11001}), ("spec.limits.maxPointsPerQuery", "less than or equal to 11000")
+    ),
+}
