@@ -27,9 +27,11 @@ class BarPlot:
 
 @dataclass(frozen=True, slots=True)
 class TrendPlot:
-    """Values over time (seconds since the epoch), with a straight line through its two ends."""
+    """Values at ``times`` in ``[start, end]`` (seconds since the epoch), and a line from the first to the last one."""
 
     title: str
+    start: float
+    end: float
     times: tuple[float, ...]
     values: tuple[float, ...]
     line_from: float

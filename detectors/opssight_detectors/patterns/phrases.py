@@ -20,13 +20,13 @@ def count(n: int, singular: str, plural: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1 as whole percents; never 0 % or 100 % unless it is."""
+    """A share of 1 as whole percents; never 0% or 100% unless it is."""
     value = 100.0 * share
     if 0.0 < value < 1.0:
-        return "less than 1 %"
+        return "less than 1%"
     if 99.0 < value < 100.0:
-        return "more than 99 %"
-    return f"{value:.0f} %"
+        return "more than 99%"
+    return f"{value:.0f}%"
 
 
 def times_as_many(ratio: float) -> str:

@@ -31,13 +31,13 @@ PLANTED: dict[str, tuple[Callable, str, str, str, str]] = {
         worlds.a_flapping_link, "Flapping", "Flapping", "LinkDown", "fired 10 times and came back 9 times within 3 min"
     ),
     "two fire together": (
-        worlds.two_that_fire_together, "CoOccurrence", "Pair", "DatabaseDown & SlowCheckout", "9 times: 100 %"
+        worlds.two_that_fire_together, "CoOccurrence", "Pair", "DatabaseDown & SlowCheckout", "9 times: 100%"
     ),
     "two always fire together": (
         worlds.two_that_fire_together, "CoOccurrence", "AlwaysTogether", "DatabaseDown & SlowCheckout", "one notific"
     ),
     "the worse one mutes the other": (
-        worlds.two_that_fire_together, "CoOccurrence", "Inhibition", "DatabaseDown mutes SlowCheckout", "100 % of Slow"
+        worlds.two_that_fire_together, "CoOccurrence", "Inhibition", "DatabaseDown mutes SlowCheckout", "100% of Slow"
     ),
     "one announces another": (
         worlds.one_that_announces_another, "Precursors", "Precursor", "DiskFilling → DatabaseDown",

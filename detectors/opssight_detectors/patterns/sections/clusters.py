@@ -11,6 +11,7 @@ import numpy as np
 from ..association import BIN_SECONDS
 from ..evidence import Evidence
 from ..findings import Finding, Outcome, Table, TimelinePlot, TimelineRow, nothing
+from ..incidents import Incidents
 from ..phrases import clock, count, duration, listing, moment, mostly, where
 
 SECTION = "Clusters"
@@ -48,7 +49,7 @@ def clusters(evidence: Evidence) -> Outcome:
             f"{count(len(largest), 'incident')} on {count(len(occasions[order[0]]), 'occasion')} ({rows[0][4]})."
         ),
         support=len(evidence.incidents),
-        table=Table(("kind", "where", "incidents", "occasions", "when", "longest", "message", "exemplar"), rows),
+        table=Table(("kind", "where", "incidents", "occasions", "when", "longest", "exemplar"), rows),
         plot=_timeline(evidence, [(row[0], occasions[kind]) for row, kind in zip(rows, shown, strict=True)]),
     )
     return Outcome((finding,))
@@ -68,21 +69,22 @@ def _row(evidence: Evidence, occasions: list[np.ndarray]) -> tuple[str, ...]:
     best = max(occasions, key=lambda rows: (len({items[int(row)] for row in rows}), rows[0]))
     begins = [float(evidence.incidents.start[rows[0]]) for rows in occasions]
     lasted = incidents.duration[~np.isnan(incidents.duration)]
-    of_template = evidence.template_of[evidence.in_window][everything]
-    of_template = of_template[of_template >= 0]
-    message = evidence.templates[int(np.bincount(of_template).argmax())].text if of_template.size else ""
     exemplar = evidence.incidents.message[int(best[0])] or ""
     return (
         listing(present, most=5),
-        where(incidents).removeprefix(" in ") or (mostly(incidents.resource_type) or "various"),
+        where(incidents).removeprefix(" in ") or _resource(incidents),
         f"{everything.size:,}",
         f"{len(occasions):,}",
-        listing([clock(begin, evidence.zone) for begin in begins], most=4),
+        listing([clock(begin, evidence.zone) for begin in begins], most=3),
         duration(float(lasted.max())) if lasted.size else "still going on",
-        message,
         f"{moment(float(evidence.incidents.start[best[0]]), evidence.zone)}"
         + (f": {exemplar[:200]}" if exemplar else ""),
     )
+
+
+def _resource(incidents: Incidents) -> str:
+    known = incidents.resource_type.known.any() or incidents.namespace.known.any() or incidents.service.known.any()
+    return mostly(incidents.resource_type) or ("various" if known else "—")
 
 
 def _timeline(evidence: Evidence, kinds: list[tuple[str, list[np.ndarray]]]) -> TimelinePlot:

@@ -1,7 +1,8 @@
 """When the incidents came: hours of the day and the day as a whole against the weeks before, and days of the week.
 
 Counts are compared by the exact test for two Poisson rates, weighed down by how much the same hour (or day) scattered
-in the past. Without a week of history, the hours of the window are compared with an even spread.
+in the past; an hour must stand out from the other hours of its day too, or a busy day would make news of all 24.
+Without a week of history, the hours of the window are compared with an even spread.
 """
 
 from __future__ import annotations
@@ -53,13 +54,17 @@ def _hours(evidence: Evidence) -> list[Finding]:
         expected = np.divide(past * watched, watched_past, out=np.zeros(24), where=watched_past > 0)
     else:
         expected = now.sum() * watched / watched.sum()
+    share = (expected + 0.5 / 24.0) / (expected.sum() + 0.5)  # a little for hours that never had any
     findings = []
     for hour in np.flatnonzero(watched > 0).tolist():
         p = 1.0
         if now[hour] >= max(MIN_INCIDENTS, MIN_RATIO * expected[hour]):
             if evidence.has_history:
                 scatter = dispersion_of(evidence.daily_counts(hours[~inside] == hour))
-                p = rate_tail(int(now[hour]), watched[hour], int(past[hour]), watched_past[hour], scatter)
+                p = max(
+                    rate_tail(int(now[hour]), watched[hour], int(past[hour]), watched_past[hour], scatter),
+                    binomial_tail(int(now[hour]), int(now.sum()), float(share[hour])),
+                )
             else:
                 p = binomial_tail(int(now[hour]), int(now.sum()), float(watched[hour] / watched.sum()))
         findings.append(_hour_finding(evidence, hour, now, expected, p))

@@ -1,7 +1,8 @@
 """Which alerts take up the most attention: their share of the episodes, and how soon they go away by themselves.
 
 A share is tested against an even spread over the alerts of the window. That an alert never lasted longer than X is an
-observation; after ``n`` episodes, at most ``3 / n`` of them last longer, with 95 % confidence (the rule of three).
+observation; after ``n`` episodes, at most ``3 / n`` of them last longer, with 95% confidence (the rule of three). A
+longer ``for`` is suggested for informational alerts and warnings alone: of a worse one, people want to know at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MIN_SHARE = 0.2
 MIN_RATIO = 2.0
 SHORT_LIVED_SECONDS = 900.0
 MIN_SHORT_LIVED = 10
+WARNING = 2.0
 _TOP = 10
 
 
@@ -96,12 +98,16 @@ def _table(evidence: Evidence, order: list[int], n: int) -> Table:
 def _short_lived(evidence: Evidence, counts: np.ndarray, present: np.ndarray) -> list[Finding]:
     """Over window and history: a rule for the future needs more than one day."""
     names = evidence.item
-    lasted = evidence.all.duration
+    lasted, ranks = evidence.all.duration, evidence.all.severity_rank()
     findings = []
     for i in present[np.argsort(-counts[present], kind="stable")].tolist():
         mine = lasted[names.codes == i]
         ended = mine[~np.isnan(mine)]
-        if ended.size < max(MIN_SHORT_LIVED, mine.size) or not 0.0 < ended.max() <= SHORT_LIVED_SECONDS:
+        if (
+            counts[i] < MIN_EPISODES
+            or ended.size < max(MIN_SHORT_LIVED, mine.size)
+            or not 0.0 < ended.max() <= SHORT_LIVED_SECONDS
+        ):
             continue
         longest = prometheus_duration(float(ended.max()))
         findings.append(
@@ -111,15 +117,17 @@ def _short_lived(evidence: Evidence, counts: np.ndarray, present: np.ndarray) ->
                 subject=names.values[i],
                 sentence=(
                     f"{names.values[i]} never lasted longer than {duration(float(ended.max()))} in "
-                    f"{count(int(ended.size), 'episode')} (median {duration(float(np.median(ended)))}): with 95 % "
+                    f"{count(int(ended.size), 'episode')} (median {duration(float(np.median(ended)))}): with 95% "
                     f"confidence at most {percent(3.0 / ended.size)} of its episodes last longer."
                 ),
                 support=int(ended.size),
                 statistic=Statistic("longest episode, seconds", float(ended.max())),
                 suggestion=Suggestion(
-                    target=f"alerting rule {names.values[i]}: wait this much longer before it fires",
+                    target=f"alerting rule {names.values[i]}: this much longer, and none of these would have fired",
                     text=f"for: {longest}\n",
-                ),
+                )
+                if ranks[names.codes == i].max() <= WARNING
+                else None,
             )
         )
     return findings

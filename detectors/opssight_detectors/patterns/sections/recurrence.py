@@ -132,7 +132,7 @@ def _finding(evidence: Evidence, item: int, local: NDArray[np.float64], slot: _S
         subject=f"{name}@{day} {hour:02d}h",
         sentence=(
             f"{name}{where(rows)} came {day} about {about}, "
-            f"on {slot.hits} of {slot.chances} {'days' if period == 'day' else 'weeks'}."
+            f"{'on' if period == 'day' else 'in'} {slot.hits} of {slot.chances} {period}s."
         ),
         support=slot.hits,
         statistic=Statistic(f"share of {period}s", slot.hits / slot.chances),

@@ -73,7 +73,9 @@ def _trend(incidents: Incidents, start: float, end: float, width: float, kind: s
         p_value=p,
         highlight=rose,
         plot=TrendPlot(
-            title="Mean severity (0 none to 4 critical)",
+            title="Mean severity of each slice of time",
+            start=start,
+            end=end,
             times=tuple(float(start + (i + 0.5) * width) for i in known),
             values=tuple(float(means[i]) for i in known),
             line_from=first,

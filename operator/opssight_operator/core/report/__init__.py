@@ -1,0 +1,1 @@
+"""A pattern report as people read it: Markdown, one self-contained HTML page, and chunks that fit into ConfigMaps."""
