@@ -10,24 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from ..api.base import duration
+from ..api.threshold_reasons import ThresholdReason
 from .numbers import number_text, readable, readable_towards
 
 _NOISE = 1e-9  # of float arithmetic, relative
-
-
-class ThresholdReason(StrEnum):
-    """``status.thresholds[].reason``: Changed, or the link that holds."""
-
-    CHANGED = "Changed"
-    NO_DATA = "NoData"
-    INSUFFICIENT_HISTORY = "InsufficientHistory"
-    AT_LIMIT = "AtLimit"
-    WITHIN_DEAD_BAND = "WithinDeadBand"
-    COOLDOWN = "Cooldown"
-    FIRING = "Firing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from ..api.anomaly_detector import (
 )
 from ..api.base import duration, seconds
 from ..api.conditions import ConditionType, Reason
+from ..api.event_reasons import EventReason
 from ..settings import Settings
 from .conditions import Verdict, with_verdicts
 from .digests import digest
@@ -172,9 +173,16 @@ def _model(spec: AnomalyDetectorSpec, queries: Sequence[QueryJudgement], windows
 
 
 def _episode_events(episodes: Episodes) -> tuple[Event, ...]:
-    started = [Event("Warning", "AnomalyStarted", _sentence(a, a.explanation), "Judge") for a in episodes.started]
+    started = [
+        Event("Warning", EventReason.ANOMALY_STARTED, _sentence(a, a.explanation), "Judge") for a in episodes.started
+    ]
     ended = [
-        Event("Normal", "AnomalyEnded", _sentence(a, f"over after {_lasted(a)}; at its peak {a.explanation}"), "Judge")
+        Event(
+            "Normal",
+            EventReason.ANOMALY_ENDED,
+            _sentence(a, f"over after {_lasted(a)}; at its peak {a.explanation}"),
+            "Judge",
+        )
         for a in episodes.ended
     ]
     return (*capped(started), *capped(ended))

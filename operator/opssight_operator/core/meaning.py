@@ -15,7 +15,7 @@ from ..api.anomaly_detector import AnomalyDetectorStatus
 from ..api.base import KubeModel
 from ..api.conditions import Condition, Reason
 from ..api.threshold_policy import ThresholdPolicyStatus
-from .chain import ThresholdReason
+from ..api.threshold_reasons import ThresholdReason
 
 _WANT_OF_DATA = (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..api.conditions import ConditionType, Reason
+from ..api.event_reasons import EventReason
 from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicyStatus
+from ..api.threshold_reasons import ThresholdReason
 from ..errors import InvalidSpec, TooMuchData
 from ..settings import Settings
-from .chain import ThresholdReason
 from .conditions import Verdict, shortened, with_verdicts
 from .events import capped, ready_events
 from .evidence import Groups, groups_of, learn
@@ -178,7 +179,7 @@ def _name(decision: Decision) -> str:
 
 def _event(labels: dict[str, str], why: str, to: str) -> Event:
     subject = described("threshold", labels)
-    return Event("Normal", "ThresholdChanged", shortened(f"{subject} is {to}: {why}"), "Decide")
+    return Event("Normal", EventReason.THRESHOLD_CHANGED, shortened(f"{subject} is {to}: {why}"), "Decide")
 
 
 def _proposed(decision: Decision) -> float | None:

@@ -17,7 +17,8 @@ from ..api.threshold_policy import (
     ThresholdSimulation,
     ThresholdStatus,
 )
-from .chain import Case, Change, Guards, Hold, ThresholdReason, decide
+from ..api.threshold_reasons import ThresholdReason
+from .chain import Case, Change, Guards, Hold, decide
 from .conditions import shortened
 from .digests import digest
 from .evidence import Evidence, simulated

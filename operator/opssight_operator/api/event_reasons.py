@@ -1,0 +1,22 @@
+"""Reasons of Kubernetes Events that are no condition reasons: facts, each with its sentence."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventReason(StrEnum):
+    """What happened; each value's sentence is in ``EVENT_REASON_MEANING``."""
+
+    ANOMALY_STARTED = "AnomalyStarted"
+    ANOMALY_ENDED = "AnomalyEnded"
+    THRESHOLD_CHANGED = "ThresholdChanged"
+
+
+EVENT_REASON_MEANING: dict[EventReason, str] = {
+    EventReason.ANOMALY_STARTED: (
+        "A series of an AnomalyDetector became anomalous; the note says what was seen and what was expected."
+    ),
+    EventReason.ANOMALY_ENDED: "A series is as expected again; the note says how long it was not, and its worst.",
+    EventReason.THRESHOLD_CHANGED: "A ThresholdPolicy has another threshold; the note says from what to what, and why.",
+}

@@ -1,0 +1,65 @@
+"""What to do about a reason that is not good, for the page on troubleshooting."""
+
+from __future__ import annotations
+
+from .conditions import Reason
+
+REMEDY: dict[Reason, str] = {
+    Reason.PENDING: (
+        "Wait for one interval. If it stays, the operator is not running or does not watch this namespace: "
+        "look at its Deployment and its log."
+    ),
+    Reason.SUSPENDED: "Set spec.suspend to false.",
+    Reason.INVALID_SPEC: "Change the field that the message names; the resource is tried again at once.",
+    Reason.INVALID_QUERY: (
+        "Paste the expression into the page of Prometheus and correct it; a changed resource is tried again at once."
+    ),
+    Reason.NOT_ALLOWED: (
+        "Ask the owner of the MetricsSource to add the namespace to spec.tenancy.allowedNamespaces, or take the matcher "
+        "that reaches out of the namespace from the query."
+    ),
+    Reason.NO_DATA: (
+        "Run the expression in Prometheus over the window. Empty there too: a metric or label has another name, or its "
+        "target is not scraped. Not empty there: the source enforces matchers (spec.tenancy) that filter it out."
+    ),
+    Reason.INSUFFICIENT_HISTORY: (
+        "Wait until there is enough, or ask for less: history.minDuration and history.minCoverage of a policy, "
+        "minTrainingSamples of a detector. Compare the window with the retention of Prometheus."
+    ),
+    Reason.TOO_MANY_SERIES: (
+        "Aggregate in the expression (sum by (...)), or let the owner of the source raise limits.maxSeries."
+    ),
+    Reason.TOO_MUCH_DATA: (
+        "Shorten the window, lengthen the step, aggregate in the expression, or let the owner of the source raise "
+        "limits.maxBytes."
+    ),
+    Reason.TARGET_NOT_FOUND: "Create the object that the message names, or correct the reference.",
+    Reason.PROMETHEUS_UNREACHABLE: (
+        "Look at the Reachable condition of the MetricsSource: address, network policy, certificate, token. Nothing is "
+        "lost meanwhile; it recovers by itself."
+    ),
+    Reason.PROMETHEUS_OVERLOADED: (
+        "Nothing at once: it is tried again with a smaller window. If it stays, make the expression cheaper with a "
+        "recording rule, or lengthen step and interval."
+    ),
+    Reason.SOURCE_MISSING: (
+        "Create the MetricsSource, or name one that exists in spec.sourceRef; without it the name is default."
+    ),
+    Reason.KUBERNETES_UNAVAILABLE: "Nothing at once. If it stays, look at the API server and the log of the operator.",
+    Reason.FIELD_CONFLICT: (
+        "See who else writes the object (kubectl get --show-managed-fields) and let one of the two stop; "
+        "take the object out of the sync of a GitOps tool."
+    ),
+    Reason.NAME_CONFLICT: "Rename the resource, or the object that is in its way.",
+    Reason.INTERNAL_ERROR: "Report it with the traceback from the log. It is tried again with growing pauses.",
+    Reason.PARTIAL_DATA: "See which series have state NoData in the status; if they are gone for good, nothing.",
+    Reason.WARMING_UP: (
+        "Wait until the series have enough samples, or lower minTrainingSamples. Such a series never alarms."
+    ),
+    Reason.NOT_LOADED: (
+        "Wait a minute. If it stays: does the ruleSelector of the Prometheus resource match (set ruleLabels, often "
+        "release)? Does its ruleNamespaceSelector match the namespace? Is prometheus-operator running?"
+    ),
+    Reason.RULE_UNHEALTHY: "The message has the error of Prometheus; often two series match where one may.",
+    Reason.HELD: "Nothing, unless the guardrail is wrong; status.thresholds names it.",
+}
