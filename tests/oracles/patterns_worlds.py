@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -46,6 +47,18 @@ def chance_world(
         message=Column(rng.integers(0, 6, n).astype(np.int32), tuple(f"{word} failed while serving" for word in words)),
         labels=LabelColumn(np.zeros(n, dtype=np.int32), ({},)),
     )
+
+
+def bursty_world(rng: np.random.Generator) -> Incidents:
+    """As ``chance_world``, but each incident comes back some times within the hour: bursts that know of no other."""
+    base = chance_world(rng, per_day=8.0)
+    returns = rng.geometric(0.35, len(base))
+    rows = np.repeat(np.arange(len(base)), returns)
+    later = np.concatenate([np.concatenate([[0.0], np.cumsum(rng.exponential(600.0, n - 1))]) for n in returns])
+    start = base.start[rows] + later
+    order = np.argsort(start)
+    order = order[start[order] < WINDOW.end]
+    return replace(base.take(rows[order]), start=start[order], end=start[order] + 120.0)
 
 
 def shuffled(incidents: Incidents, rng: np.random.Generator) -> Incidents:

@@ -95,6 +95,15 @@ def after(began: NDArray[np.bool_], backwards: bool = False) -> NDArray[np.bool_
     return marked
 
 
+def first_of_bursts(began: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Onsets without another of the same item in the hour before, ``[bins, items]``."""
+    before = np.zeros((began.shape[0] + 1, began.shape[1]), dtype=np.int64)
+    before[1:] = np.cumsum(began, axis=0)
+    bins = np.arange(began.shape[0])
+    quiet: NDArray[np.bool_] = before[bins] == before[np.maximum(bins - _AFTER_LAST, 0)]
+    return began & quiet
+
+
 def together(found: Onsets, alpha: float) -> list[Association]:
     """Pairs that begin within five minutes of each other, each pair once, the most certain first."""
     began, marked = found.began, near(found.began)
@@ -115,8 +124,10 @@ def together(found: Onsets, alpha: float) -> list[Association]:
 def precursors(found: Onsets, alpha: float, apart_from: set[tuple[int, int]]) -> list[Association]:
     """Ordered pairs where the second begins five minutes to an hour after the first, the most certain first.
 
-    ``apart_from`` are pairs that begin together and are no news here. Of two directions the more certain is kept.
+    ``apart_from`` are pairs that begin together and are no news here. Of two directions the more certain is kept. A
+    burst counts by its first onset alone: its others are announced by the first, not by another item.
     """
+    found = Onsets(first_of_bursts(found.began), found.items)
     began, marked = found.began, after(found.began)
     overlap = _counts(marked, began)
     followed = _counts(began, after(found.began, backwards=True))  # [i, j]: onsets of i with j to come

@@ -99,6 +99,12 @@ def test_chance_makes_a_report_claim_something_in_at_most_one_of_twenty(settings
     assert sum(bool(claims) for claims in reports) <= seeds / 20, [claims for claims in reports if claims]
 
 
+@pytest.mark.parametrize("section", ["CoOccurrence", "Precursors", "Recurrence"])
+def test_bursts_of_one_alert_are_not_taken_for_a_bond_with_another(section: str) -> None:
+    told = [_findings(section, worlds.bursty_world(np.random.default_rng(seed))) for seed in range(20)]
+    assert sum(bool(findings) for findings in told) <= 1
+
+
 def test_shuffling_the_columns_of_a_world_with_patterns_undoes_what_went_together() -> None:
     rng = np.random.default_rng(1)
     world = worlds.plant(worlds.two_that_fire_together, 1)

@@ -60,6 +60,8 @@ def _finding(evidence: Evidence, rows: np.ndarray, restarts: np.ndarray, p: floa
     incidents, window = evidence.incidents.take(rows), evidence.window
     keep = prometheus_duration(float(restarts.max()))
     ends = np.where(np.isnan(incidents.end), window.end, np.minimum(incidents.end, window.end))
+    first, last = float(incidents.start[0]), float(ends.max())
+    margin = max(0.05 * (last - first), 300.0)
     return Finding(
         section=SECTION,
         kind="Flapping",
@@ -75,8 +77,8 @@ def _finding(evidence: Evidence, rows: np.ndarray, restarts: np.ndarray, p: floa
         highlight=True,
         plot=TimelinePlot(
             title=f"{name}: when it fired",
-            start=window.start,
-            end=window.end,
+            start=first - margin,
+            end=last + margin,
             rows=(TimelineRow(name, tuple(incidents.start[:_MAX_DRAWN].tolist()), tuple(ends[:_MAX_DRAWN].tolist())),),
         ),
         suggestion=Suggestion(
