@@ -17,7 +17,7 @@ from . import http, monitoring, remote_write
 from .build import program
 from .controlplane import ControlPlane, Ports
 from .errors import ClusterError
-from .history import Span, series_after, write_openmetrics
+from .history import Span, incidents, series_after, write_openmetrics
 from .ports import free_ports
 from .prometheus import Intervals, Prometheus, ScrapeTarget
 from .servers import HOST
@@ -101,7 +101,7 @@ class Cluster:
         cluster = cls(state, Options(**note["options"]))
         cluster._supervision = Supervision(state)
         cluster._supervision.servers()
-        cluster._assemble(Ports(**note["ports"]), Places(**note["places"]))
+        cluster._assemble(Ports(**note["ports"]), Places(**note["places"]), note["began"])
         return cluster
 
     def start(self) -> None:
@@ -111,7 +111,7 @@ class Cluster:
         self._supervision = Supervision.start(self.state)
         try:
             numbers = free_ports(9)
-            self._assemble(Ports(*numbers[:4]), Places(*numbers[4:]))
+            self._assemble(Ports(*numbers[:4]), Places(*numbers[4:]), time.time())
             self._write_note()
             with ThreadPoolExecutor(2) as pool:
                 # Threads may give orders: the supervisor, not the thread, is the parent of the servers.
@@ -132,21 +132,21 @@ class Cluster:
         """Let the cluster outlive this process."""
         self._supervision.detach()
 
-    def _assemble(self, ports: Ports, places: Places) -> None:
-        self._places = places
+    def _assemble(self, ports: Ports, places: Places, began: float) -> None:
+        self._places, self._began = places, began
+        options = self.options
+        self._span = Span.ending_at(began, options.history_days, options.history_step) if options.history_days else None
         self._control_plane = ControlPlane(self._supervision, ports, self.options.apiserver_flags)
         self.prometheus = self._new_prometheus("prometheus", "", places.prometheus, self.options.prometheus_flags)
         self.prometheus_old: Prometheus | None = None
         """Prometheus 2.42, once ``start_prometheus_old`` was called."""
-        self.incidents: tuple[Incident, ...] = ()
-        """What went wrong in the history, with start and end."""
-        self._span: Span | None = None
 
     def _write_note(self) -> None:
         note = {
             "options": asdict(self.options),
             "ports": asdict(self._control_plane.ports),
             "places": asdict(self._places),
+            "began": self._began,
         }
         (self._supervision.state / NOTE).write_text(json.dumps(note))
 
@@ -165,11 +165,10 @@ class Cluster:
             address = f"{HOST}:{self._control_plane.ports.apiserver}"
             target = ScrapeTarget("apiserver", address, interval=options.scrape_apiserver, tls=tls)
             self.prometheus.targets[target.job] = target
-        if options.history_days > 0:
+        if self._span is not None:
             self.say(f"writing {options.history_days:g} days of history")
-            self._span = Span.ending_at(time.time(), options.history_days, options.history_step)
             file = self._supervision.state / "history.om"
-            self.incidents = write_openmetrics(file, self._span, options.seed).incidents
+            write_openmetrics(file, self._span, options.seed)
             self.prometheus.backfill(file)
             file.unlink()
         self.prometheus.start()
@@ -293,6 +292,11 @@ class Cluster:
     def promtool(self, *arguments: str, cwd: Path | None = None) -> str:
         """What promtool prints; raises ``ClusterError`` when it fails."""
         return self.prometheus.promtool(*arguments, cwd=cwd)
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """What went wrong in the history: service, kind, start and end in seconds."""
+        return incidents(self._span.start, self._span.end, self.options.seed) if self._span else ()
 
     def start_shop(self, port: int | None = None) -> str:
         """Start the shop as a server of this cluster, let Prometheus scrape it, and return its address."""

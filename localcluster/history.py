@@ -137,16 +137,23 @@ def write_openmetrics(path: Path, span: Span, seed: int = 1) -> History:
     """Write the history of a span as an OpenMetrics file for promtool, and return it."""
     past = history(span, seed)
     stamps = [f" {moment:.0f}\n" for moment in past.moments]
+
+    def lines(number: int) -> Iterator[str]:
+        column, values = past.columns[number], past.values[:, number]
+        prefix = f"{column.sample}{{{_labels(column)}}} "
+        shown = values.astype(np.int64).tolist() if column.whole else np.round(values, 4).tolist()
+        return (f"{prefix}{value}{stamp}" for value, stamp in zip(shown, stamps, strict=True))
+
+    keys = [_group(column) for column in past.columns]
+    previous = ""
     with path.open("w") as out:
-        for family, numbers in itertools.groupby(_by_family(past.columns), lambda number: past.columns[number].family):
-            members = list(numbers)
-            out.write(f"# TYPE {family} {past.columns[members[0]].kind}\n")
-            for number in members:
-                column = past.columns[number]
-                prefix = f"{column.sample}{{{_labels(column)}}} "
-                values = past.values[:, number]
-                shown = values.astype(np.int64).tolist() if column.whole else np.round(values, 4).tolist()
-                out.writelines(f"{prefix}{value}{stamp}" for value, stamp in zip(shown, stamps, strict=True))
+        for (family, _), group in itertools.groupby(sorted(range(len(keys)), key=keys.__getitem__), keys.__getitem__):
+            members = list(group)
+            if family != previous:
+                out.write(f"# TYPE {family} {past.columns[members[0]].kind}\n")
+            previous = family
+            for moment in zip(*map(lines, members), strict=True):
+                out.writelines(moment)
         out.write("# TYPE up gauge\n")
         labels = ",".join(f'{name}="{value}"' for name, value in TARGET_LABELS)
         out.writelines(f"up{{{labels}}} 1{stamp}" for stamp in stamps)
@@ -173,8 +180,9 @@ def _daily(moments: Floats) -> Iterator[float]:
     yield float(moments[-1])
 
 
-def _by_family(series: tuple[Column, ...]) -> list[int]:
-    return sorted(range(len(series)), key=lambda number: series[number].family)
+def _group(column: Column) -> tuple[str, str]:
+    """What the format wants together at each moment: all parts of one histogram, else one series."""
+    return column.family, column.service if column.kind == "histogram" else _labels(column)
 
 
 def _labels(column: Column) -> str:

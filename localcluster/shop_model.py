@@ -84,7 +84,7 @@ class Column:
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[tuple[str, str], ...]
     service: str
-    """Whose deployment resets it; empty for the node, which never restarts."""
+    """Whose deployment resets it; empty for the node, which reboots in the same hour."""
 
     @property
     def cumulative(self) -> bool:

@@ -1,0 +1,60 @@
+"""Real servers for the tests of this folder: one cluster for the whole session, a fresh namespace for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from localcluster import Cluster, Options, Prometheus
+
+HERE = Path(__file__).parent
+
+
+class Kubectl(Protocol):
+    """Runs kubectl as administrator and returns what it prints; raises ``ClusterError`` with what it said."""
+
+    def __call__(self, *arguments: str, input: str | None = None, kubeconfig: Path | None = None) -> str: ...
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the local cluster."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.component)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Kubernetes, prometheus-operator, and Prometheus with two weeks of the shop's history."""
+    with Cluster(options=Options(history_days=14.0)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shop_url(cluster: Cluster) -> str:
+    """The live shop, scraped; ``POST /fault?service=...&kind=...`` breaks it, ``DELETE /fault`` heals it."""
+    return cluster.start_shop()
+
+
+@pytest.fixture(scope="session")
+def prometheus_old(cluster: Cluster) -> Prometheus:
+    """Prometheus 2.42, empty."""
+    return cluster.start_prometheus_old()
+
+
+@pytest.fixture
+def kubectl(cluster: Cluster) -> Kubectl:
+    """kubectl as administrator."""
+    return cluster.kubectl
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace that nobody else uses; deleted afterwards without waiting."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    cluster.api("DELETE", f"/api/v1/namespaces/{name}")
