@@ -352,7 +352,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "nobody allowed": Refused(
         source(tenancy={"allowedNamespaces": {}}),
-        ("spec.tenancy.allowedNamespaces", "empty", "names or matchLabels, or be absent"),
+        ("spec.tenancy.allowedNamespaces", "empty", "must have names or matchLabels"),
     ),
     "a namespace that cannot be": Refused(
         source(tenancy={"allowedNamespaces": {"names": ["Shop"]}}),

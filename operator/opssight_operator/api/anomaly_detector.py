@@ -44,7 +44,7 @@ class MinDeviation(KubeModel):
     CEL = (
         Rule(
             "has(self.absolute) || has(self.relative)",
-            "minDeviation is empty; it must set absolute, relative or both",
+            "minDeviation must set absolute, relative or both; it is empty",
         ),
     )
 
@@ -58,7 +58,7 @@ class ValueRange(KubeModel):
     """max is the largest possible value."""
 
     CEL = (
-        Rule("has(self.min) || has(self.max)", "range is empty; it must set min, max or both"),
+        Rule("has(self.min) || has(self.max)", "range must set min, max or both; it is empty"),
         Rule(
             "!has(self.min) || !has(self.max) || "
             + unless_malformed("double(self.min) < double(self.max)", numbers=["self.min", "self.max"]),

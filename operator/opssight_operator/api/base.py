@@ -100,7 +100,7 @@ class LocalRef(KubeModel):
     model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
 
     name: ObjectName
-    """name of the object."""
+    """name of the object that is referred to."""
 
 
 def list_map(key: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from .validation import Bounds, Form, Rule, fits, matches
 
 URL_PATTERN = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"
 _NOT_A_URL = "must be an http or https address without query and fragment, such as http://prometheus-operated.monitoring.svc:9090"
-_CREDENTIALS_IN_URL = "url carries credentials in front of an @; put them into a Secret and name it in auth"
+_CREDENTIALS_IN_URL = "url must not carry credentials in front of an @; put them into a Secret and name it in auth"
 
 SecretKey = Annotated[
     str,
@@ -81,7 +81,7 @@ class AllowedNamespaces(KubeModel):
     CEL = (
         Rule(
             "has(self.names) && self.names.size() > 0 || has(self.matchLabels) && self.matchLabels.size() > 0",
-            "allowedNamespaces is empty; it must have names or matchLabels, or be absent to allow every namespace",
+            "allowedNamespaces must have names or matchLabels; it is empty, and only its absence allows all",
         ),
     )
 
@@ -105,7 +105,8 @@ class Limits(KubeModel):
     max_series: Annotated[int, Field(ge=1, le=50000)] = 500
     """maxSeries is how many series a query may return; the default is 500."""
     max_points_per_query: Annotated[int, Field(ge=100, le=11000)] = 10000
-    """maxPointsPerQuery is how many points a series one request asks for; longer ranges are split."""
+    """maxPointsPerQuery is how many points a series one request asks for, and longer ranges are split; the default
+    is 10000."""
     max_bytes: Annotated[int, Field(ge=65536, le=1073741824)] = 67108864
     """maxBytes is how large one answer may be; the default is 67108864, which is 64 MiB."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4

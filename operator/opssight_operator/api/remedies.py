@@ -11,12 +11,10 @@ REMEDY: dict[Reason, str] = {
     ),
     Reason.SUSPENDED: "Set spec.suspend to false.",
     Reason.INVALID_SPEC: "Change the field that the message names; the resource is tried again at once.",
-    Reason.INVALID_QUERY: (
-        "Paste the expression into the page of Prometheus and correct it; a changed resource is tried again at once."
-    ),
+    Reason.INVALID_QUERY: "Try the expression in Prometheus and correct it; the resource is tried again at once.",
     Reason.NOT_ALLOWED: (
-        "Ask the owner of the MetricsSource to add the namespace to spec.tenancy.allowedNamespaces, or take the matcher "
-        "that reaches out of the namespace from the query."
+        "Ask the owner of the MetricsSource to add the namespace to spec.tenancy.allowedNamespaces, or take the "
+        "matcher that reaches out of the namespace from the query."
     ),
     Reason.NO_DATA: (
         "Run the expression in Prometheus over the window. Empty there too: a metric or label has another name, or its "

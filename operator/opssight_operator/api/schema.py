@@ -59,8 +59,8 @@ def root_schema(kind: Kind) -> Schema:
             "apiVersion": {"description": f"apiVersion is {GROUP}/{VERSION}.", "type": "string"},
             "kind": {"description": f"kind is {kind.name}.", "type": "string"},
             "metadata": {"type": "object"},
-            "spec": structural_schema(kind.spec),
-            "status": structural_schema(kind.status, defaults=False),
+            "spec": _named("spec", structural_schema(kind.spec)),
+            "status": _named("status", structural_schema(kind.status, defaults=False)),
         },
         "x-kubernetes-validations": [
             {
@@ -69,6 +69,11 @@ def root_schema(kind: Kind) -> Schema:
             }
         ],
     }
+
+
+def _named(field: str, schema: Schema) -> Schema:
+    text = schema["description"]
+    return {**schema, "description": f"{field}: {text[0].lower()}{text[1:]}"}
 
 
 class _Dumper(yaml.SafeDumper):
