@@ -31,6 +31,17 @@ class Guards:
     min_coverage: float = 0.8
     min_duration: float = 86400.0
 
+    def __post_init__(self) -> None:
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError(f"min is {self.min:g} and max is {self.max:g}; min must be less than max")
+        if self.max_step <= 0:
+            raise ValueError(f"maxStep is {self.max_step:g}; it must be above 0")
+        if not 0 <= self.dead_band < self.max_step:
+            raise ValueError(
+                f"deadBand is {self.dead_band:g}; it must be 0 or more and less than maxStep {self.max_step:g}, "
+                "or no change could ever be made"
+            )
+
     def inside(self, value: float) -> float:
         """``value``, or the limit that it passes."""
         if self.min is not None:

@@ -13,8 +13,10 @@ from opssight_detectors.thresholds.registry import estimator_of
 from opssight_detectors.thresholds.summary import zone_of
 
 from ..api.anomaly_detector import AnomalyDetectorSpec, Query, RobustZScoreMethod, ZScoreMethod
+from ..api.base import seconds
 from ..api.threshold_policy import PercentileEstimator, ThresholdPolicySpec
 from ..errors import InvalidSpec
+from .chain import Guards
 from .numbers import parsed
 
 T = TypeVar("T")
@@ -53,6 +55,24 @@ def estimator_for(spec: ThresholdPolicySpec) -> Estimator:
     return _checked(
         "estimator",
         lambda: estimator_of(spec.estimator.type, percentile=float(block.percentile), margin=float(block.margin)),
+    )
+
+
+def guards_for(spec: ThresholdPolicySpec) -> Guards:
+    """The guardrails as numbers."""
+    given, history = spec.guardrails, spec.history
+    return _checked(
+        "guardrails",
+        lambda: Guards(
+            min=parsed(given.min),
+            max=parsed(given.max),
+            max_step=float(given.max_step),
+            dead_band=float(given.dead_band),
+            cooldown=seconds(given.cooldown),
+            freeze_while_firing=given.while_firing == "Freeze",
+            min_coverage=float(history.min_coverage),
+            min_duration=seconds(history.min_duration),
+        ),
     )
 
 

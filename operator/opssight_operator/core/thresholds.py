@@ -7,9 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..api.base import seconds
 from ..api.threshold_policy import (
-    Guardrails,
     Simulation,
     ThresholdChange,
     ThresholdPolicy,
@@ -22,9 +20,10 @@ from .chain import Case, Change, Guards, Hold, decide
 from .conditions import shortened
 from .digests import digest
 from .evidence import Evidence, simulated
-from .numbers import exact_text, number_or_none, parsed
+from .numbers import exact_text, number_or_none
 from .observation import Labels, RuleObservation
 from .rules import LabelItems, label_items, recorded_thresholds
+from .science import guards_for
 from .timing import seconds_of, whole_second
 
 MAX_LISTED = 50
@@ -102,7 +101,7 @@ def decisions(
     interval: float,
 ) -> list[Decision]:
     """One decision for each group of series, and one for each known threshold whose series are gone."""
-    guards = _guards(policy.spec)
+    guards = guards_for(policy.spec)
     made = [_decide(one, known.get(one.key), guards, now, interval) for one in evidence]
     seen = {one.key for one in evidence}
     gone = sorted(
@@ -147,20 +146,6 @@ def _decide(evidence: Evidence, before: Known | None, guards: Guards, now: float
 def _gone(labels: Labels, before: Known) -> Decision:
     verdict = Hold(ThresholdReason.NO_DATA, "no series of the history window has these labels")
     return Decision(labels, None, verdict, before, before.value, before.changed_at)
-
-
-def _guards(spec: ThresholdPolicySpec) -> Guards:
-    given: Guardrails = spec.guardrails
-    return Guards(
-        min=parsed(given.min),
-        max=parsed(given.max),
-        max_step=float(given.max_step),
-        dead_band=float(given.dead_band),
-        cooldown=seconds(given.cooldown),
-        freeze_while_firing=given.while_firing == "Freeze",
-        min_coverage=float(spec.history.min_coverage),
-        min_duration=seconds(spec.history.min_duration),
-    )
 
 
 def listed(spec: ThresholdPolicySpec, made: Sequence[Decision]) -> list[ThresholdStatus]:

@@ -13,6 +13,7 @@ from ..core.held import held_plan, suspended_plan
 from ..core.judgement import volume_of
 from ..core.observation import DetectorObservation, Frame, QueryObservation
 from ..core.plan import Plan
+from ..core.science import detector_for, policy_for
 from ..core.timing import seconds_of
 from ..core.windows import DetectorWindows, detector_windows
 from ..errors import OpsSightError, PrometheusOverloaded, TooMuchData
@@ -41,7 +42,11 @@ async def _gather(
 ) -> tuple[DetectorWindows, DetectorObservation]:
     spec = resource.spec
     open_since = [seconds_of(a.start) for a in resource.status.anomalies if a.end is None]
-    detector_windows(spec, now, open_since, settings)  # an impossible spec is refused before anything is asked
+    # An impossible spec is refused before anything is asked.
+    detector_windows(spec, now, open_since, settings)
+    detector_for(spec)
+    for query in spec.queries:
+        policy_for(query)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
     owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
     rule = await observe_rule(

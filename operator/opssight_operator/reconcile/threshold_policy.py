@@ -10,7 +10,7 @@ from ..core.held import held_plan, suspended_plan
 from ..core.observation import PolicyObservation
 from ..core.plan import Plan
 from ..core.policy_plan import evaluate
-from ..core.science import check_time_zone
+from ..core.science import check_time_zone, estimator_for, guards_for
 from ..core.windows import HistoryWindow, history_window
 from ..errors import OpsSightError, TooMuchData
 from ..settings import Settings
@@ -35,7 +35,10 @@ async def _gather(
     resource: ThresholdPolicy, now: float, ports: Ports, settings: Settings
 ) -> tuple[HistoryWindow, PolicyObservation]:
     spec = resource.spec
+    # An impossible spec is refused before anything is asked.
     window = history_window(spec, now, settings)
+    estimator_for(spec)
+    guards_for(spec)
     check_time_zone(spec.alert.time_zone)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
     owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)

@@ -1,0 +1,69 @@
+"""``opssight thresholds``: a threshold from each list of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from opssight_detectors.thresholds.base import Bound, Estimate
+from opssight_detectors.thresholds.percentile import Percentile
+
+from .errors import BadInput
+from .reading import Series
+from .writing import number, plain_number, table
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The answer: for machines, for people, and what is worth a note."""
+
+    plain: Any
+    table: str
+    notes: tuple[str, ...]
+
+
+def learn(series: Series, *, percentile: float, margin: float, bound: str) -> Learned:
+    """The threshold of each list; ``BadInput`` for parameters that cannot be."""
+    try:
+        estimator = Percentile(percentile, margin)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    estimates = {
+        name: estimator.estimate(np.arange(len(values), dtype=np.float64), np.array(values), Bound(bound))
+        for name, values in series.items()
+    }
+    notes = tuple(f"{key + ': ' if key else ''}{note}" for key, e in estimates.items() for note in e.notes)
+    answers = {name: _plain(estimate) for name, estimate in estimates.items()}
+    plain = answers[""] if list(answers) == [""] else {"thresholds": answers}
+    return Learned(plain, _table(estimates), notes)
+
+
+def _plain(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "threshold": plain_number(_readable(estimate.value)),
+        "lower": plain_number(_readable(estimate.lower)),
+        "upper": plain_number(_readable(estimate.upper)),
+        "samples": estimate.samples,
+        "notes": list(estimate.notes),
+    }
+
+
+def _table(estimates: dict[str, Estimate]) -> str:
+    named = list(estimates) != [""]
+    rows = [
+        (*([name] if named else []), number(e.value) or "unknown", _interval(e), str(e.samples))
+        for name, e in estimates.items()
+    ]
+    header = (*(["metric"] if named else []), "threshold", "95 % interval", "samples")
+    return table(header, rows, left=("metric", "95 % interval"))
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{number(estimate.lower) or 'open'} to {number(estimate.upper) or 'open'}"
+
+
+def _readable(value: float) -> float:
+    """Without the noise of float arithmetic."""
+    return float(f"{value:.12g}")
