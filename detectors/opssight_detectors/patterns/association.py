@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Column
-from .stats import benjamini_hochberg, stratified_overlap_tail
+from .stats import benjamini_hochberg, binomial_tail, stratified_overlap_tail
 
 BIN_SECONDS = 150.0
 MIN_SUPPORT = 3
@@ -22,6 +22,7 @@ MAX_ITEMS = 100
 _TOGETHER_BLOCK = 48  # bins: 2 hours
 _AFTER_BLOCK = 144  # 6 hours
 _AFTER_FIRST, _AFTER_LAST = 2, 24  # bins: from 5 minutes to one hour
+_ONE_WAY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,8 @@ def precursors(found: Onsets, alpha: float, apart_from: set[tuple[int, int]]) ->
     """Ordered pairs where the second begins five minutes to an hour after the first, the most certain first.
 
     ``apart_from`` are pairs that begin together and are no news here. Of two directions the more certain is kept. A
-    burst counts by its first onset alone: its others are announced by the first, not by another item.
+    burst counts by its first onset alone: its others are announced by the first, not by another item. The second must
+    also come after the first clearly more often than before it (sign test), or both merely keep the same hours.
     """
     found = Onsets(first_of_bursts(found.began), found.items)
     began, marked = found.began, after(found.began)
@@ -136,7 +138,10 @@ def precursors(found: Onsets, alpha: float, apart_from: set[tuple[int, int]]) ->
     candidate = _unusual(overlap, marked, began, _AFTER_BLOCK) & (followed >= MIN_SUPPORT)
     p_values = np.ones(len(pairs))
     for n, (i, j) in enumerate(pairs):
-        if candidate[i, j] and (min(i, j), max(i, j)) not in apart_from:
+        if not candidate[i, j] or (min(i, j), max(i, j)) in apart_from:
+            continue
+        after_it, before_it = int(overlap[i, j]), int(followed[j, i])
+        if binomial_tail(after_it, after_it + before_it, 0.5) <= _ONE_WAY:
             p_values[n] = _tail(int(overlap[i, j]), marked[:, i], began[:, j], _AFTER_BLOCK)
     kept: dict[frozenset[int], Association] = {}
     for one in _significant(found, pairs, p_values, overlap, followed, marked, alpha):
@@ -172,13 +177,13 @@ def _counts(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> NDArray[np.int
 def _unusual(
     overlap: NDArray[np.int64], marked: NDArray[np.bool_], drawn: NDArray[np.bool_], block: int
 ) -> NDArray[np.bool_]:
-    """Pairs ``[items, items]`` more than two standard deviations above their mean; the others have no small p-value."""
+    """Pairs ``[items, items]`` more than three standard deviations above their mean; others have no small p-value."""
     blocks = (marked.shape[0] // block, block, marked.shape[1])
     marks = marked.reshape(blocks).sum(axis=1).astype(np.float64)
     draws = drawn.reshape(blocks).sum(axis=1).astype(np.float64)
     mean = marks.T @ draws / block
     variance = (marks * (block - marks)).T @ (draws * (block - draws)) / (block**2 * (block - 1))
-    unusual: NDArray[np.bool_] = (overlap >= MIN_SUPPORT) & (overlap > mean + 2.0 * np.sqrt(variance))
+    unusual: NDArray[np.bool_] = (overlap >= MIN_SUPPORT) & (overlap > mean + 3.0 * np.sqrt(variance))
     return unusual
 
 

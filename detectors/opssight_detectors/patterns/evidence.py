@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .association import Association, Onsets, onsets, together
 from .columns import UNKNOWN, Column
-from .incidents import Incidents, concatenate
+from .incidents import Incidents
 from .templates import Template, TemplateMiner
 from .timestamps import DAY, HOUR, day_number, hour_of_day, local_seconds
 
@@ -123,7 +123,7 @@ def gather(
     history_start = min(history_start, window.start)
     history = incidents.between(history_start, window.start)
     inside = incidents.between(window.start, window.end)
-    everything = concatenate([history, inside])
+    everything = incidents.between(history_start, window.end)
     templates, template_of, known, state = _templates(everything.message, template_state)
     texts = Column(template_of.astype(np.int32), tuple(template.text for template in templates))
     item = everything.name.or_else(texts).or_else(everything.resource_type)

@@ -7,6 +7,7 @@ chance of a result at least as extreme when nothing but chance is at work.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +74,14 @@ def stratified_overlap_tail(overlap: int, population: IndexArray, marked: IndexA
     strata, repeats = np.unique(np.stack([population, marked, drawn])[:, active], axis=1, return_counts=True)
     total = np.ones(1)
     for (size, m, d), repeat in zip(strata.T.tolist(), repeats.tolist(), strict=True):
-        total = np.convolve(total, _power(hypergeometric_pmf(size, m, d), repeat))
+        total = np.convolve(total, _power(_stratum_pmf(size, m, d), repeat))
     return float(min(1.0, total[overlap:].sum()))
+
+
+@lru_cache(maxsize=20_000)
+def _stratum_pmf(population: int, marked: int, drawn: int) -> FloatArray:
+    """``hypergeometric_pmf``, remembered: strata of one size repeat a few counts again and again."""
+    return hypergeometric_pmf(population, marked, drawn)
 
 
 def _power(pmf: FloatArray, exponent: int) -> FloatArray:

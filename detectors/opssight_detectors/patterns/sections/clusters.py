@@ -64,9 +64,9 @@ def _occasions(evidence: Evidence, rows: np.ndarray) -> list[np.ndarray]:
 def _row(evidence: Evidence, occasions: list[np.ndarray]) -> tuple[str, ...]:
     everything = np.concatenate(occasions)
     incidents, items = evidence.incidents.take(everything), evidence.item.take(evidence.in_window)
-    names = [items.values[i] for i in np.argsort(-items.take(everything).counts(), kind="stable")]
-    present = [name for name in names if name in {items[int(row)] for row in everything}]
-    best = max(occasions, key=lambda rows: (len({items[int(row)] for row in rows}), rows[0]))
+    counts = items.take(everything).counts()
+    present = [items.values[i] for i in np.argsort(-counts, kind="stable") if counts[i]]
+    best = occasions[-1] if len(present) == 1 else max(occasions, key=lambda r: (np.unique(items.codes[r]).size, r[0]))
     begins = [float(evidence.incidents.start[rows[0]]) for rows in occasions]
     lasted = incidents.duration[~np.isnan(incidents.duration)]
     exemplar = evidence.incidents.message[int(best[0])] or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..alertmanager import grouping, inhibition, is_label_name
 from ..association import Association, Onsets, matched_rows
@@ -32,7 +33,8 @@ def co_occurrence(evidence: Evidence) -> Outcome:
     always = [pair for pair in pairs if pair.support >= MIN_ALWAYS and max(pair.confidence, pair.coverage) >= ALWAYS]
     both = [pair for pair in always if min(pair.confidence, pair.coverage) >= ALWAYS]
     groups = [_group(evidence, found, members) for members in components(both)]
-    rules = [rule for pair in always if (rule := _inhibition(evidence, found, pair))]
+    ranks = evidence.all.severity_rank()
+    rules = [rule for pair in always if (rule := _inhibition(evidence, found, pair, ranks))]
     singles = [_pair(evidence, found, pair) for pair in pairs[:_MAX_PAIRS]]
     findings = (*groups, *singles, *rules)
     return Outcome(findings) if findings else nothing("no alerts of this window began together more than by chance")
@@ -135,10 +137,9 @@ def _group(evidence: Evidence, found: Onsets, members: list[int]) -> Finding:
     )
 
 
-def _inhibition(evidence: Evidence, found: Onsets, pair: Association) -> Finding | None:
+def _inhibition(evidence: Evidence, found: Onsets, pair: Association, ranks: NDArray[np.float64]) -> Finding | None:
     """If the less severe alert never comes without the more severe one, the latter can mute it."""
     first, second = int(found.items[pair.first]), int(found.items[pair.second])
-    ranks = evidence.all.severity_rank()
     rank = {code: ranks[evidence.item.codes == code] for code in (first, second)}
     if any(np.isnan(values).any() for values in rank.values()):
         return None

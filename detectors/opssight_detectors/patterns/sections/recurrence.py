@@ -1,8 +1,9 @@
 """What comes back by the clock: "every day about 02:00, on 9 of 10 days", "every Monday about 02:00, 5 of 6 weeks".
 
 For each item, each hour of the day (or of the week), also shifted by half an hour, is tested: on how many days (weeks)
-did the item begin in it, against a start at a random hour? A weekly claim must stand out from the same hour of the
-other weekdays too. The best slot of an item pays for all of its slots (Bonferroni), the items for each other.
+did the item begin in it, against a start at a random hour? A daily claim must stand out from the hours around it, a
+weekly claim from the same hour of the other weekdays. The best slot of an item pays for all of its slots (Bonferroni),
+the items for each other.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def _best_daily(local: NDArray[np.float64], last_day: int, days: int, shift: flo
     hour = int(hits.argmax())
     if hits[hour] < max(MIN_DAYS, MIN_SHARE * days):
         return None
-    chance = float(grid.mean())
+    neighbours = hits[(hour + np.array([-4, -3, -2, 2, 3, 4])) % 24] / days
+    chance = max(float(grid.mean()), float(neighbours.max()))
     return _Slot(binomial_tail(int(hits[hour]), days, chance), hour, int(hits[hour]), days, shift)
 
 
