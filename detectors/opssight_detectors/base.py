@@ -12,6 +12,7 @@ still warming up: both are states of their own, never a score of 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
@@ -53,6 +54,20 @@ class Scores:
         """The name of what spoke at one point; empty when the method has one rule only."""
         index = -1 if self.cause is None else int(self.cause[row, column])
         return self.causes[index] if index >= 0 else ""
+
+
+def join(parts: Sequence[Scores]) -> Scores:
+    """The scores of consecutive blocks of the same series as those of one block; at least one part."""
+    causes = [part.cause for part in parts if part.cause is not None]
+    return Scores(
+        score=np.concatenate([part.score for part in parts]),
+        expected=np.concatenate([part.expected for part in parts]),
+        lower=np.concatenate([part.lower for part in parts]),
+        upper=np.concatenate([part.upper for part in parts]),
+        state=np.concatenate([part.state for part in parts]),
+        cause=np.concatenate(causes) if len(causes) == len(parts) else None,
+        causes=parts[0].causes,
+    )
 
 
 LARGEST_MAGNITUDE = 1e100

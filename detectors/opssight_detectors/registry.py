@@ -6,11 +6,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .base import Detector
+from .methods.adaptive import Adaptive
 from .methods.robust_zscore import RobustZScore
 from .methods.zscore import ZScore
 from .parameters import ParameterInfo, parameters_of
 
 METHODS: dict[str, type[Detector]] = {
+    "Adaptive": Adaptive,
     "ZScore": ZScore,
     "RobustZScore": RobustZScore,
 }

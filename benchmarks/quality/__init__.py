@@ -1,0 +1,1 @@
+"""Detection quality on public data: the shipped default through public scorers."""
