@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 
+_RE2_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -22,7 +23,7 @@ def _matcher(label: str, operator: str, value: str) -> str:
 
 
 def _equals_one_of(names: Sequence[str]) -> str:
-    return _matcher("alertname", "=~", "|".join(re.escape(name).replace("\\ ", " ") for name in names))
+    return _matcher("alertname", "=~", "|".join(_RE2_SPECIAL.sub(r"\\\g<0>", name) for name in names))
 
 
 def is_label_name(name: str) -> bool:
