@@ -10,6 +10,7 @@ from .registry import ESTIMATORS, estimator_of
 from .seasonal import Seasonal, SeasonalTable
 from .simulation import AlertRule, Episodes, Evaluations, evaluations, simulate, simulate_on
 from .summary import VolumeSummary, summary
+from .tracking import ExceedanceRate, Track
 
 __all__ = [
     "ESTIMATORS",
@@ -22,12 +23,14 @@ __all__ = [
     "Estimate",
     "Estimator",
     "Evaluations",
+    "ExceedanceRate",
     "Exclusion",
     "HistoryFacts",
     "PeaksOverThreshold",
     "Percentile",
     "Seasonal",
     "SeasonalTable",
+    "Track",
     "VolumeSummary",
     "allowed_step",
     "estimate_many",

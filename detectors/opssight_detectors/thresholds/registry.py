@@ -7,12 +7,14 @@ from .budget import AlertBudget
 from .decaying import DecayingHistogram
 from .peaks import PeaksOverThreshold
 from .percentile import Percentile
+from .tracking import ExceedanceRate
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     "AlertBudget": AlertBudget,
     "Percentile": Percentile,
     "DecayingHistogram": DecayingHistogram,
     "PeaksOverThreshold": PeaksOverThreshold,
+    "ExceedanceRate": ExceedanceRate,
 }
 
 
