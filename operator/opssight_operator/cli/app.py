@@ -68,7 +68,7 @@ def detect(
     csv: CsvFile = None,
     column: Column = None,
     json: JsonFile = None,
-    method: Annotated[str, typer.Option(help="ZScore or RobustZScore.")] = "ZScore",
+    method: Annotated[str, typer.Option(help="The method, such as ZScore or RobustZScore.")] = "ZScore",
     sensitivity: Annotated[
         float | None, typer.Option(help="How many deviations are normal; 2 for ZScore, 3 for RobustZScore.")
     ] = None,

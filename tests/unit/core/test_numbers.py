@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opssight_operator.core.numbers import (
@@ -34,6 +34,7 @@ def test_a_number_in_a_rule_is_plain(value: float, text: str) -> None:
 
 
 @given(finite)
+@settings(deadline=None)
 def test_a_number_in_a_rule_reads_back_as_it_was(value: float) -> None:
     text = decimal_text(value)
     assert float(text) == value
@@ -51,6 +52,7 @@ def test_what_is_not_finite_is_never_written(value: float) -> None:
 
 
 @given(finite)
+@settings(deadline=None)
 def test_a_number_in_status_always_fits_and_is_close(value: float) -> None:
     text = number_or_none(value)
     assert text is not None
@@ -64,6 +66,7 @@ def test_a_number_in_status_has_six_digits() -> None:
 
 
 @given(value=ordinary, anchor=ordinary)
+@settings(deadline=None)
 def test_rounding_towards_the_current_threshold_never_makes_a_longer_step(value: float, anchor: float) -> None:
     rounded = readable_towards(value, anchor)
     assert abs(rounded - anchor) <= abs(value - anchor) * (1 + 1e-9)

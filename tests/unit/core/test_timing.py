@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opssight_operator.core.timing import on_grid, rfc3339, seconds_of, whole_second
@@ -14,6 +14,7 @@ def test_a_time_is_rfc_3339_in_utc() -> None:
 
 
 @given(st.integers(0, 4_000_000_000_000))
+@settings(deadline=None)
 def test_a_time_reads_back_to_the_millisecond(millis: int) -> None:
     assert round(seconds_of(rfc3339(millis / 1000)) * 1000) == millis
 
