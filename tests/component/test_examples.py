@@ -1,11 +1,17 @@
 """The manifests of examples/ on the real servers: Kubernetes takes them, Prometheus has what they ask for."""
 
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from opssight_detectors.policy import apply_policy
 from opssight_operator.api import API_VERSION
+from opssight_operator.api.anomaly_detector import AnomalyDetectorSpec
+from opssight_operator.api.threshold_policy import ThresholdPolicySpec
+from opssight_operator.core.science import detector_for, policy_for
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -44,3 +50,54 @@ def test_the_shop_has_the_series_that_an_example_asks_for(cluster, expression):
     days = cluster.prometheus.query(f"count_over_time(({expression})[10d:1h])")
     assert days
     assert all(float(series["value"][1]) > 230 for series in days)
+
+
+DAY = 86_400.0
+STEP = 300.0
+
+
+def fetched(cluster, expression, end, days):
+    """Series of an expression over the days before ``end``: times, values ``[time, series]``, labels."""
+    times = np.arange(end - days * DAY + STEP, end + 1, STEP)
+    answer = cluster.prometheus.query_range(expression, float(times[0]), float(times[-1]), STEP)
+    values = np.full((len(times), len(answer)), np.nan)
+    for column, series in enumerate(answer):
+        at = [round((float(moment) - times[0]) / STEP) for moment, _ in series["values"]]
+        values[at, column] = [float(value) for _, value in series["values"]]
+    return times, values, [series["metric"] for series in answer]
+
+
+@pytest.mark.parametrize("name", ["latency", "cpu"])
+def test_an_example_detector_alarms_in_the_incidents_of_the_shop_and_at_no_other_time(cluster, name):
+    manifest = yaml.safe_load((ROOT / "examples" / f"anomalydetector-{name}.yaml").read_text())
+    spec = AnomalyDetectorSpec.model_validate(manifest["spec"])
+    (query,) = spec.queries
+    times, values, labels = fetched(cluster, query.expr, time.time() // STEP * STEP, 13.5)
+    services = [next(iter(one.values())) for one in labels]
+    week, detector = round(7 * DAY / STEP), detector_for(spec)
+    alarms = set()
+    for start in range(week, len(times), week // 28):
+        judged = slice(start, start + week // 28)
+        model = detector.fit(times[start - week : start], values[start - week : start])
+        scores = apply_policy(model.score(times[judged], values[judged]), values[judged], policy_for(query))
+        alarms |= {(times[judged][row], services[column]) for row, column in np.argwhere(scores.score > 1)}
+
+    def during(incident, moment, service):
+        return service == incident.service and incident.start <= moment <= incident.end + 2 * STEP
+
+    for alarm in alarms:
+        assert any(during(incident, *alarm) for incident in cluster.incidents), f"{alarm} is no incident"
+    for incident in cluster.incidents:
+        if incident.kind == name and incident.start > times[week] + DAY:
+            assert any(during(incident, *alarm) for alarm in alarms), f"{incident} was missed"
+
+
+@pytest.mark.parametrize("name", ["errors", "latency", "cpu"])
+def test_what_an_example_policy_learns_is_inside_its_guardrails(cluster, name):
+    manifest = yaml.safe_load((ROOT / "examples" / f"thresholdpolicy-{name}.yaml").read_text())
+    spec = ThresholdPolicySpec.model_validate(manifest["spec"])
+    _, values, labels = fetched(cluster, spec.expr, time.time() // STEP * STEP, 13.5)
+    estimator = spec.estimator.percentile
+    for column, series in enumerate(labels):
+        learned = np.nanpercentile(values[:, column], float(estimator.percentile)) * (1 + float(estimator.margin))
+        assert float(spec.guardrails.min or "-inf") < learned < float(spec.guardrails.max or "inf"), (series, learned)
