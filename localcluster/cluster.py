@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -106,23 +107,31 @@ class Cluster:
 
     def start(self) -> None:
         """Start every server and wait until all of them work; on failure nothing is left."""
-        if self.state is None:
-            self.state = Path(tempfile.mkdtemp(prefix="opssight-localcluster-"))
+        self.state = self.state.resolve() if self.state else Path(tempfile.mkdtemp(prefix="opssight-localcluster-"))
         self._supervision = Supervision.start(self.state)
         try:
             numbers = free_ports(9)
             self._assemble(Ports(*numbers[:4]), Places(*numbers[4:]), time.time())
             self._write_note()
-            with ThreadPoolExecutor(2) as pool:
-                # Threads may give orders: the supervisor, not the thread, is the parent of the servers.
-                parts = [pool.submit(self._start_prometheus_first_time), pool.submit(self._start_kubernetes)]
-                for part in parts:
-                    part.result()
+            self._start_all()
             if self._span is not None:  # the seconds that the start took are part of the past
                 self.remote_write(series_after(self._span, time.time(), self.options.seed))
         except BaseException:
             self.stop()
+            shutil.rmtree(self.state, ignore_errors=True)  # it was empty before
             raise
+
+    def _start_all(self) -> None:
+        # Threads may give orders: the supervisor, not the thread, is the parent of the servers.
+        with ThreadPoolExecutor(2) as pool:
+            parts = [pool.submit(self._start_prometheus_first_time), pool.submit(self._start_kubernetes)]
+            try:
+                done, _ = wait(parts, return_when=FIRST_EXCEPTION)
+                for part in done:
+                    part.result()
+            except BaseException:
+                self._supervision.end()  # so that the other part fails now, not when it is ready
+                raise
 
     def stop(self, keep_logs: bool = False) -> None:
         """End every server and remove the state directory."""

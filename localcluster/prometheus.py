@@ -144,7 +144,8 @@ class Prometheus:
         """Turn an OpenMetrics file into blocks of its data. Before ``start``, or followed by a restart."""
         # promtool reads the whole file once for each block, so few large ones: 486 h is a size that Prometheus knows
         blocks = ["tsdb", "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=486h"]
-        self.promtool(*blocks, str(openmetrics), str(self.data))
+        argv = [str(self.promtool_program), *blocks, str(openmetrics), str(self.data)]
+        self.supervision.run(f"{self.name}-backfill", argv)
 
     def promtool(self, *arguments: str, cwd: Path | None = None) -> str:
         """Run promtool of the same version; returns what it printed, raises ``ClusterError`` when it fails."""

@@ -86,6 +86,16 @@ class Supervision:
         answer = self.order("spawn", name=name, argv=list(argv), env=environment, log=str(self.log(name)))
         return int(answer["pid"])
 
+    def run(self, name: str, argv: Sequence[str], seconds: float = 300.0) -> None:
+        """Run a program to its end, as mortal as a server; raises ``ClusterError`` with its output when it fails."""
+        self.spawn(name, argv)
+        deadline = time.monotonic() + seconds
+        while (returncode := self.servers()[name]["returncode"]) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.stop(name, grace=0)
+        if returncode != 0:
+            raise ClusterError(f"{name} ended ({returncode}). The last lines of its output:\n{tail(self.log(name))}")
+
     def stop(self, name: str, grace: float = 10.0) -> None:
         """SIGTERM, then SIGKILL after ``grace`` seconds; with 0, SIGKILL at once."""
         self.order("stop", name=name, grace=grace)

