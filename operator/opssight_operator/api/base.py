@@ -53,8 +53,8 @@ ObjectLabels = Annotated[
     KeyForm(QUALIFIED_NAME_PATTERN, A_LABEL_KEY),
 ]
 """Labels of a Kubernetes object."""
-SeriesLabels = Annotated[dict[str, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=64)]
-"""Labels of a series, as Prometheus has them."""
+SeriesLabels = Annotated[dict[str, Annotated[str, StringConstraints(max_length=16384)]], Field(max_length=1024)]
+"""Labels of a series, as Prometheus has them; it sets no limit, and the status is kept small by its writer."""
 Number = Annotated[str, StringConstraints(max_length=32)]
 """A number in a status."""
 TimeSpan = Annotated[str, StringConstraints(max_length=32)]
