@@ -103,7 +103,8 @@ def main() -> int:
     print(f"    a series: ours {ours / args.series * 1e6:.2f} us, ddsketch {theirs / args.series * 1e6:.1f} us")
     print(f"rebuild: ours {rebuild:.2f} ({samples / rebuild:.0f} M/s), at most {peak:.0f} MB above the samples")
     print(f"    ddsketch {sketch_build:.1f}: {sketch_build / rebuild:.0f}x; pandas, exact {frame_build:.2f}")
-    print(f"    bank {bank.counts.nbytes / 1e6:.1f} MB, {bank.counts.nbytes / args.series / 1e3:.1f} kB a series")
+    size = bank.table.counts.nbytes
+    print(f"    bank {size / 1e6:.1f} MB, {size / args.series / 1e3:.1f} kB a series")
     print(f"largest relative error of p50..p99: {worst * 100:.2f} %")
     if args.check and (theirs / ours < GOAL_UPDATE or worst > GOAL_ERROR):
         print(f"goals missed: {GOAL_UPDATE}x ddsketch at {GOAL_ERROR:.1%} error", file=sys.stderr)

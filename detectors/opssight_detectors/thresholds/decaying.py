@@ -70,7 +70,7 @@ class DecayingHistogram:
             return self.estimate(times, values, bound)
         p = self.percentile / 100.0
         raw = _weighted_quantile(keys, weights, p)
-        per_row = there.sum(axis=1)
+        per_row = there.sum(axis=1).astype(np.float64)
         newest = times[np.flatnonzero(per_row)[-1]]
         row_weights = np.exp2(np.minimum(times - newest, 0.0) / self.half_life)
         row_weights[per_row == 0] = 0.0

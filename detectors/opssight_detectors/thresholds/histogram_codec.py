@@ -34,7 +34,7 @@ def to_bytes(bank: HistogramBank, series: int = 0, keep: Bound = Bound.UPPER) ->
             break
         keys, weights = _without(-(-excess // 3), keys, weights, keep)
     first = int(keys[0]) if len(keys) else 0
-    header = (bank.reference, bank.half_life, float(weights.sum()), int(bank.smallest[series]), len(keys), first)
+    header = (bank.reference, bank.half_life, float(weights.sum()), int(bank.table.smallest[series]), len(keys), first)
     return _HEADER.pack(_VERSION, 0, *header) + body
 
 
@@ -54,7 +54,7 @@ def from_bytes(data: bytes) -> HistogramBank:
         keys = np.cumsum(np.concatenate(([first], gaps))).astype(np.int32)
         weights = shares.astype(np.float64) * (total / max(float(shares.sum(dtype=np.float64)), 1e-300))
         bank.add_bins(keys, weights)
-        bank.smallest[0] = smallest
+        bank.table.smallest[0] = smallest
     return bank
 
 

@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as hnp
 
 from opssight_detectors.thresholds.base import Bound
 from opssight_detectors.thresholds.bins import RELATIVE_ERROR, keys_of, middles_of
-from opssight_detectors.thresholds.histogram import MAX_PAGES, HistogramBank
+from opssight_detectors.thresholds.histogram import HistogramBank
 from opssight_detectors.thresholds.histogram_codec import MAX_BYTES, from_bytes, to_bytes
+from opssight_detectors.thresholds.pages import MAX_PAGES
 from oracles import thresholds_histogram as oracle
 
 P = [0.0, 0.05, 0.5, 0.9, 0.95, 0.99, 1.0]
@@ -78,7 +79,7 @@ def test_years_of_decay_do_not_overflow():
     for hour in range(0, 20_000, 500):
         bank.update(np.array([hour * 3600.0]), np.array([[float(hour + 1)]]))
     assert bank.quantiles([0.5])[0, 0] == pytest.approx(19_501.0, rel=RELATIVE_ERROR)
-    assert np.isfinite(bank.counts).all() and bank.total[0] == pytest.approx(1.0)
+    assert np.isfinite(bank.table.counts).all() and bank.total[0] == pytest.approx(1.0)
 
 
 def test_a_late_sample_of_long_ago_weighs_nothing():
@@ -135,7 +136,7 @@ def test_memory_stays_bounded_for_values_of_every_magnitude():
     bank = HistogramBank(2)
     for part in np.array_split(np.arange(5000), 10):
         bank.update(60.0 * part, values[part])
-    assert ((bank.pages != bank.pages.max()).sum(axis=1) <= MAX_PAGES).all()
+    assert ((bank.table.pages != bank.table.pages.max()).sum(axis=1) <= MAX_PAGES).all()
     assert bank.total.tolist() == [5000.0, 5000.0]
     exact = np.quantile(values[:, 0], 0.99, method="inverted_cdf")
     assert bank.quantiles([0.99])[0, 0] == pytest.approx(exact, rel=0.005)
