@@ -81,3 +81,26 @@ def test_the_alerts_join_policies_that_are_among_the_examples_and_record():
 def test_the_readme_lists_every_example():
     linked = re.findall(r"\]\(([a-z-]+\.yaml)\)", (FOLDER / "README.md").read_text())
     assert sorted(linked) == [path.name for path in FILES]
+
+
+def snippets():
+    """Every whole manifest of ours in the prose, by file and number."""
+    root = FOLDER.parent
+    for page in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
+        for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
+            for document in yaml.safe_load_all(block):
+                if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
+                    yield f"{page.relative_to(root)}, block {number}", document
+
+
+SNIPPETS = dict(snippets())
+
+
+@pytest.mark.parametrize("manifest", SNIPPETS.values(), ids=SNIPPETS)
+def test_a_manifest_in_the_prose_is_taken_too(manifest):
+    assert complaints(manifest, SCHEMAS[manifest["kind"]]) == []
+    test_an_example_has_no_field_that_would_be_dropped(manifest)
+
+
+def test_the_readme_shows_a_manifest():
+    assert any(name.startswith("README.md") for name in SNIPPETS)
