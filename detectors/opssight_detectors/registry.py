@@ -7,7 +7,12 @@ from typing import Any
 
 from .base import Detector
 from .methods.adaptive import Adaptive
+from .methods.autoencoder import Autoencoder
+from .methods.isolation_forest import IsolationForest
+from .methods.peer_outlier import PeerOutlier
 from .methods.robust_zscore import RobustZScore
+from .methods.seasonal import Seasonal
+from .methods.spc import CUSUM, EWMA, Shewhart
 from .methods.zscore import ZScore
 from .parameters import ParameterInfo, parameters_of
 
@@ -15,6 +20,13 @@ METHODS: dict[str, type[Detector]] = {
     "Adaptive": Adaptive,
     "ZScore": ZScore,
     "RobustZScore": RobustZScore,
+    "Shewhart": Shewhart,
+    "EWMA": EWMA,
+    "CUSUM": CUSUM,
+    "Seasonal": Seasonal,
+    "IsolationForest": IsolationForest,
+    "Autoencoder": Autoencoder,
+    "PeerOutlier": PeerOutlier,
 }
 
 

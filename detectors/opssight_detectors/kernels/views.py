@@ -136,7 +136,7 @@ def look(views: Views, x: FloatArray, clock: Clock) -> Seen:
     deviation = filled - views.mean
     scale = np.where(views.magnitude > 0, views.magnitude, 1.0)
     variance = views.squares / np.maximum(views.count, 1.0)
-    logged = np.sign(filled) * np.log1p(np.abs(filled) / scale * 10.0)
+    logged = _logged(views, filled)
 
     hour_rows = np.array([int(np.clip(round(clock.samples_an_hour), 1, WINDOWS[-1]))])
     hour_mean = sums.mean(hour_rows)[:, 0] + views.mean
@@ -161,9 +161,18 @@ def look(views: Views, x: FloatArray, clock: Clock) -> Seen:
     raw[:, at + 6 :] = logged[:, None] - before[:, 1:3]
     raw = np.where(there[:, None] & (views.count >= 2), np.minimum(np.abs(raw), LARGEST), np.nan)
     unit = np.where(_HAS_UNIT[:, None], scale, 1.0)
-    rms = np.maximum(np.sqrt(views.power), 1e-3 * unit)
+    rms = np.maximum(np.sqrt(views.power), np.maximum(1e-3 * unit, 1e-150))
     magnitudes = np.where(views.power_count >= 10, raw / rms, np.nan)
     return Seen(magnitudes, before[:, 0], raw, filled, there, logged, np.where(enough, spread, np.nan), hour_mean)
+
+
+def _logged(views: Views, filled: FloatArray) -> FloatArray:
+    """Signed logarithm relative to the usual magnitude; the first value is its own measure."""
+    size = np.abs(filled)
+    scale = np.where(views.magnitude > 0, views.magnitude, np.where(size > 0, size, 1.0))
+    with np.errstate(over="ignore"):
+        ratio = np.minimum(size / scale * 10.0, LARGEST)
+    return np.asarray(np.sign(filled) * np.log1p(ratio))
 
 
 def _fill(views: Views, x: FloatArray, there: NDArray[np.bool_]) -> FloatArray:
