@@ -26,7 +26,9 @@ _RESOURCE_LABELS = (
     ("namespace", "Namespace"),
     ("instance", "Instance"),
 )
-_SERVICE_LABELS = ("service", "app", "app_kubernetes_io_name", "job", "deployment")
+_WORKLOAD_LABELS = ("deployment", "statefulset", "daemonset", "cronjob", "job_name")
+_SERVICE_LABELS = ("service", "app", "app_kubernetes_io_name", "job")
+_ABOUT_OTHERS = "kube-state-metrics"  # its job and service labels name the exporter, not what the alert is about
 _MESSAGE_LABELS = ("message", "description", "summary")
 
 
@@ -104,7 +106,7 @@ def incidents_from_alerts(
         name=text([one.get("alertname") for one in labels]),
         resource_type=text([_resource_type(one) for one in labels]),
         namespace=text([one.get("namespace") or one.get("exported_namespace") for one in labels]),
-        service=text([_first(one, _SERVICE_LABELS) for one in labels]),
+        service=text([_service(one) for one in labels]),
         severity=text([one.get("severity") for one in labels]),
         message=text([_first(one, _MESSAGE_LABELS) for one in labels]),
         labels=LabelColumn.of(
@@ -115,6 +117,12 @@ def incidents_from_alerts(
 
 def _first(labels: Mapping[str, str], names: Sequence[str]) -> str | None:
     return next((labels[name] for name in names if labels.get(name)), None)
+
+
+def _service(labels: Mapping[str, str]) -> str | None:
+    if any(_ABOUT_OTHERS in labels.get(name, "") for name in ("job", "service")):
+        return _first(labels, (*_WORKLOAD_LABELS, "container", "app"))
+    return _first(labels, (*_SERVICE_LABELS, *_WORKLOAD_LABELS))
 
 
 def _resource_type(labels: Mapping[str, str]) -> str | None:

@@ -171,6 +171,23 @@ def test_an_alert_keeps_its_labels_and_is_dated_by_when_it_became_active() -> No
     assert incidents.labels[0] == {"namespace": "shop", "pod": "p", "job": "j"}
 
 
+SERVICES = {
+    "its own label": ({"service": "checkout", "job": "pods"}, "checkout"),
+    "the job it is scraped by": ({"job": "checkout"}, "checkout"),
+    "the workload, from kube-state-metrics": (
+        {"job": "kube-state-metrics", "service": "x-kube-state-metrics", "deployment": "web"}, "web"
+    ),
+    "the container, from kube-state-metrics": ({"job": "kube-state-metrics", "container": "app"}, "app"),
+    "nothing": ({"instance": "10.0.0.1:9100"}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("labels", "service"), SERVICES.values(), ids=SERVICES.keys())
+def test_an_alert_is_about_a_service_and_not_about_its_exporter(labels: dict[str, str], service: str | None) -> None:
+    incidents = incidents_from_alerts(np.array([0.0]), np.array([[1.0]]), [labels], step=60.0)
+    assert incidents.service[0] == service
+
+
 BAD_SAMPLES = {
     "one dimension": (np.zeros(3), np.zeros(3), 60.0, r"values must be \[time, series\]"),
     "other times": (np.zeros(2), np.zeros((3, 1)), 60.0, "for 2 times"),

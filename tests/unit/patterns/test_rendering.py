@@ -213,6 +213,10 @@ def test_bytes_that_are_no_text_are_chunked_too(data: bytes, limit: int) -> None
     assert join(split(data, limit)) == data
 
 
+def test_bytes_that_only_look_like_a_character_do_not_stop_the_chunks() -> None:
+    assert join(split(b"\xf0\x80\x80\x80\x80\x80", 4)) == b"\xf0\x80\x80\x80\x80\x80"
+
+
 def test_a_chunk_ends_at_a_line_end_where_there_is_one() -> None:
     assert split(b"one line\nanother line\n", 12) == (b"one line\n", b"another line", b"\n")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from opssight_detectors.patterns.evidence import Window, gather
+from opssight_detectors.patterns.evidence import Evidence, Window, gather
 from opssight_detectors.patterns.findings import Finding
 from opssight_detectors.patterns.incidents import no_incidents
 from opssight_detectors.patterns.report import analyse
@@ -25,7 +25,7 @@ PLANTED: dict[str, tuple[Callable, str, str, str, str]] = {
         "in shop/checkout .12.*It was never seen before",
     ),
     "an outage is a kind of incident": (worlds.outage_at_two, "Clusters", "Kinds", "kinds of incident",
-        "largest, CheckoutErrors in shop/checkout, had 12 incidents",
+        r"CheckoutErrors in shop/checkout \(12 incidents: 14:",
    ),
     "a link flaps": (
         worlds.a_flapping_link, "Flapping", "Flapping", "LinkDown", "fired 10 times and came back 9 times within 3 min"
@@ -59,9 +59,12 @@ PLANTED: dict[str, tuple[Callable, str, str, str, str]] = {
 }  # fmt: skip
 
 
+def _evidence(incidents) -> Evidence:
+    return gather(incidents, worlds.WINDOW, alpha=0.005, history_start=worlds.WINDOW.end - 28 * worlds.DAY)
+
+
 def _findings(section: str, incidents) -> tuple[Finding, ...]:
-    evidence = gather(incidents, worlds.WINDOW, alpha=0.005, history_start=worlds.WINDOW.end - 28 * worlds.DAY)
-    return SECTIONS[section].find(evidence).findings
+    return SECTIONS[section].find(_evidence(incidents)).findings
 
 
 @pytest.mark.parametrize(("pattern", "section", "kind", "subject", "words"), PLANTED.values(), ids=PLANTED.keys())
@@ -80,8 +83,8 @@ def _claims(incidents, history_start: float) -> list[str]:
 
 
 CHANCE = {
-    "a steady stream": {"per_day": 12.0},
-    "a stream by day and night": {"per_day": 12.0, "day_cycle": 0.9},
+    "a steady stream": {"per_day": 8.0},
+    "a stream by day and night": {"per_day": 8.0, "day_cycle": 0.9},
     "a busy day without history": {"per_day": 60.0, "days": 1},
 }
 
@@ -99,10 +102,13 @@ def test_chance_makes_a_report_claim_something_in_at_most_one_of_twenty(settings
     assert sum(bool(claims) for claims in reports) <= seeds / 20, [claims for claims in reports if claims]
 
 
-@pytest.mark.parametrize("section", ["CoOccurrence", "Precursors", "Recurrence"])
-def test_bursts_of_one_alert_are_not_taken_for_a_bond_with_another(section: str) -> None:
-    told = [_findings(section, worlds.bursty_world(np.random.default_rng(seed))) for seed in range(20)]
-    assert sum(bool(findings) for findings in told) <= 1
+def test_bursts_of_one_alert_are_not_taken_for_a_bond_with_another() -> None:
+    told = []
+    for seed in range(20):
+        evidence = _evidence(worlds.bursty_world(np.random.default_rng(seed)))
+        for section in ("CoOccurrence", "Precursors", "Recurrence"):
+            told += SECTIONS[section].find(evidence).findings
+    assert len(told) <= 1
 
 
 def test_shuffling_the_columns_of_a_world_with_patterns_undoes_what_went_together() -> None:

@@ -16,6 +16,7 @@ from ..phrases import clock, count, duration, listing, moment, mostly, where
 
 SECTION = "Clusters"
 MAX_KINDS = 10
+_NAMED = 3
 _SAME_OCCASION_SECONDS = 2 * BIN_SECONDS
 _MAX_DRAWN = 200
 
@@ -38,21 +39,28 @@ def clusters(evidence: Evidence) -> Outcome:
     order = sorted(occasions, key=lambda kind: (-sum(map(len, occasions[kind])), -len(occasions[kind]), kind))
     shown = order[:MAX_KINDS]
     rows = tuple(_row(evidence, occasions[kind]) for kind in shown)
-    largest = evidence.incidents.take(np.concatenate(occasions[order[0]]))
+    named = [_named(evidence, row, occasions[kind]) for row, kind in zip(rows, order, strict=False)][:_NAMED]
+    more = f" and {len(order) - _NAMED} more" if len(order) > _NAMED else ""
     finding = Finding(
         section=SECTION,
         kind="Kinds",
         highlight=True,
         subject="kinds of incident",
         sentence=(
-            f"There were {count(len(order), 'kind')} of incident; the largest, {rows[0][0]}{where(largest)}, had "
-            f"{count(len(largest), 'incident')} on {count(len(occasions[order[0]]), 'occasion')} ({rows[0][4]})."
+            f"There {'was' if len(order) == 1 else 'were'} {count(len(order), 'kind')} of incident: "
+            f"{'; '.join(named)}{more}."
         ),
         support=len(evidence.incidents),
         table=Table(("kind", "where", "incidents", "occasions", "when", "longest", "exemplar"), rows),
         plot=_timeline(evidence, [(row[0], occasions[kind]) for row, kind in zip(rows, shown, strict=True)]),
     )
     return Outcome((finding,))
+
+
+def _named(evidence: Evidence, row: tuple[str, ...], occasions: list[np.ndarray]) -> str:
+    """``DiskFull in shop/orders (3 incidents: 02:10, 04:00 and 06:30)``."""
+    incidents = evidence.incidents.take(np.concatenate(occasions))
+    return f"{row[0]}{where(incidents)} ({count(len(incidents), 'incident')}: {row[4]})"
 
 
 def _occasions(evidence: Evidence, rows: np.ndarray) -> list[np.ndarray]:

@@ -18,7 +18,7 @@ from ..phrases import count, moment, percent, where
 from ..stats import benjamini_hochberg, binomial_tail, dispersion_of, hypergeometric_tail
 
 SECTION = "ErrorPatterns"
-MIN_MESSAGES = 3
+MIN_MESSAGES = 2
 MIN_CLAIM = 5
 MIN_RATIO = 1.5
 COMMON_SHARE = 0.1

@@ -23,9 +23,9 @@ def split(data: bytes, limit: int = CHUNK_BYTES) -> tuple[bytes, ...]:
             end = newline + 1
         else:
             cut = end
-            while cut > end - 4 and data[cut] & 0xC0 == 0x80:  # a continuation byte: its character began earlier
+            while cut > end - 3 and data[cut] & 0xC0 == 0x80:  # a continuation byte: its character began earlier
                 cut -= 1
-            end = cut if data[cut] & 0xC0 != 0x80 else end  # four in a row are no UTF-8, any cut is as good
+            end = cut if data[cut] & 0xC0 != 0x80 else end  # more than three are no UTF-8: any cut will do
         pieces.append(data[start:end])
         start = end
     pieces.append(data[start:])
