@@ -1,11 +1,16 @@
-"""The shipped default in the shapes that the scorers ask for; no setting depends on the data."""
+"""The shipped detectors in the shapes that the scorers ask for; no setting depends on the data."""
 
 import numpy as np
 
 from opssight_detectors.alarms import alarm_rows
+from opssight_detectors.base import join
 from opssight_detectors.methods.adaptive import Adaptive
+from opssight_detectors.policy import Policy, apply_policy
+from opssight_detectors.registry import detector_of
+from opssight_detectors.review import rank_live, rank_past
 
 HOLD_ROWS = 288
+TRAINING_ROWS = 240  # of the rolling window of the robust z-score, minutes
 
 
 def seconds_of(times):
@@ -23,14 +28,52 @@ def scores(times, values):
     return np.nan_to_num(model.score(seconds_of(times), block).score[:, 0])
 
 
+def alarms_at(score, factor=1.0):
+    """1 where an alarm is raised when the boundary is at ``factor``, else 0."""
+    alarms = np.zeros(len(score))
+    alarms[alarm_rows(score / factor)] = 1.0
+    return alarms
+
+
 def alarms(times, values):
-    """Causal: the score where an alarm is raised. Below 1 a row keeps its score where it tops a day of rows,
-    so that a scorer can try lower thresholds; no row above 1 is kept but the alarms."""
+    """For a scorer that looks for its own threshold: above 1 the score where an alarm is raised and nothing else;
+    up to 1 a row keeps its score where it tops the day of rows before it."""
     score = scores(times, values)
     quiet = np.minimum(score, 1.0)
-    before = np.concatenate([[0.0], quiet])
-    top = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.zeros(HOLD_ROWS - 1), before[:-1]]), HOLD_ROWS)
-    kept = np.where((quiet > top.max(axis=1)) & (score <= 1), quiet, 0.0)
+    padded = np.concatenate([np.zeros(HOLD_ROWS), quiet[:-1]])
+    top = np.lib.stride_tricks.sliding_window_view(padded, HOLD_ROWS)[: len(score)].max(axis=1)
+    kept = np.where((quiet > top) & (score <= 1), quiet, 0.0)
     rows = alarm_rows(score)
     kept[rows] = score[rows]
     return kept
+
+
+def pod_scores(day, method):
+    """Scores ``[time, pod]`` of the CPU usage of every pod: high values only, 30 points at least, with traffic.
+
+    The robust z-score follows a rolling window and judges each minute by the minutes before it.
+    """
+    times = seconds_of(day.t)
+    cpu = day.metrics["CpuUsageRate(%)"]
+    if method == "Adaptive":
+        found = Adaptive().fit(times[:0], cpu[:0]).score(times, cpu)
+    else:
+        detector = detector_of(method, sensitivity=2.5)
+        rows = []
+        for row in range(len(times)):
+            start = max(row - TRAINING_ROWS, 0)
+            model = detector.fit(times[start:row], cpu[start:row])
+            rows.append(model.score(times[row : row + 1], cpu[row : row + 1]))
+        found = join(rows)
+    traffic = np.nan_to_num(day.metrics["PodWorkload(Ops)"]) > 0
+    return np.nan_to_num(apply_policy(found, cpu, Policy(direction="Above", min_absolute=30.0), traffic).score)
+
+
+def live_rank(values, training):
+    """Strangeness by earlier rows alone; the data has no times, so rows are five minutes apart."""
+    return rank_live(np.arange(len(values)) * 300.0, np.asarray(values, dtype=float), training)
+
+
+def past_rank(values, training):
+    """Strangeness with the whole record known."""
+    return rank_past(np.arange(len(values)) * 300.0, np.asarray(values, dtype=float))
