@@ -1,0 +1,107 @@
+"""A tenant's query never leaves its namespace."""
+
+from __future__ import annotations
+
+import promql_parser
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opssight_operator.core.literals import parse
+from opssight_operator.core.promql import selectors
+from opssight_operator.core.tenancy import enforce
+from opssight_operator.errors import InvalidQuery, NotAllowed
+
+OWN = {"namespace": "shop"}
+
+CONFINED = {
+    "a bare name": ("up", 'up{namespace="shop"}'),
+    "empty braces": ("up{}", 'up{namespace="shop"}'),
+    "a range and an offset": ('rate(x{a="b"}[5m] offset 1h)', 'rate(x{namespace="shop",a="b"}[5m] offset 1h)'),
+    "no name at all": ('{__name__=~".+"}', '{namespace="shop",__name__=~".+"}'),
+    "a quoted name": ('{"http.server"}', '{namespace="shop","http.server"}'),
+    "its own namespace, asked for": ('x{namespace="shop"}', 'x{namespace="shop",namespace="shop"}'),
+    "set operators, and a brace inside a string": (
+        'x or y{a="}"} unless z',
+        'x{namespace="shop"} or y{namespace="shop",a="}"} unless z{namespace="shop"}',
+    ),
+    "a subquery": ("max_over_time(rate(x[5m])[1h:1m])", 'max_over_time(rate(x{namespace="shop"}[5m])[1h:1m])'),
+    "no selector": ("vector(1)", "vector(1)"),
+    "a comment that opens a brace": ('x{a="b"} # {evil', 'x{namespace="shop",a="b"} # {evil'),
+    "a raw string": ("x{a=`\\d`}", 'x{namespace="shop",a=`\\d`}'),
+    "grouping before and after": (
+        "sum by (a) (x) + avg(y) without (b)",
+        'sum by (a) (x{namespace="shop"}) + avg(y{namespace="shop"}) without (b)',
+    ),
+    "an aggregation's name as a metric": ("sum", 'sum{namespace="shop"}'),
+    "matching and group_left": (
+        "x / on (a) group_left (b) y",
+        'x{namespace="shop"} / on (a) group_left (b) y{namespace="shop"}',
+    ),
+    "the at modifier": ("x @ start()", 'x{namespace="shop"} @ start()'),
+    "a relabelled result": (
+        'label_replace(x, "namespace", "other", "a", "b")',
+        'label_replace(x{namespace="shop"}, "namespace", "other", "a", "b")',
+    ),
+    "a negative offset": ("-x offset -5m", '-x{namespace="shop"} offset -5m'),
+    "an absence": ("absent(x)", 'absent(x{namespace="shop"})'),
+}
+
+
+@pytest.mark.parametrize("case", CONFINED)
+def test_every_selector_is_confined(case: str) -> None:
+    query, confined = CONFINED[case]
+    assert enforce(query, OWN) == confined
+
+
+REFUSED = {
+    "another namespace": ('x{namespace="other"}', NotAllowed, 'namespace = "other"'),
+    "a quoted label": ('x{"namespace"="other"}', NotAllowed, 'namespace = "other"'),
+    "any namespace by a regular expression": ('x{namespace=~".*"}', NotAllowed, 'namespace =~ ".*"'),
+    "not its own": ('x{namespace!="shop"}', NotAllowed, 'namespace != "shop"'),
+    "hidden behind an or": ('x or y{namespace="other"}', NotAllowed, "may only read"),
+    "hidden in a subquery": ('max_over_time(x{namespace="other"}[1h:5m])', NotAllowed, "may only read"),
+    "or between matchers": ('x{a="b" or namespace="other"}', InvalidQuery, "'or' between its matchers"),
+    "no PromQL": ("up{", InvalidQuery, "does not parse"),
+    "a keyword as a name": ("by", NotAllowed, "cannot be confined"),
+    "a second query": ("up; drop", InvalidQuery, ""),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_reaches_outside_is_refused_and_named(case: str) -> None:
+    query, error, fragment = REFUSED[case]
+    with pytest.raises(error) as caught:
+        enforce(query, OWN)
+    assert fragment in str(caught.value)
+
+
+def test_the_value_is_quoted_so_that_it_cannot_break_out() -> None:
+    confined = enforce("up", {"namespace": 'a"} or evil{b="'})
+    (selector,) = selectors(parse(confined))
+    assert [(m.name, m.value) for m in selector.matchers.matchers] == [("namespace", 'a"} or evil{b="')]
+
+
+LEAVES = st.sampled_from(["x", 'y{a="b"}', '{__name__="z"}', "w[5m:1m]", "1", "vector(1)", "x offset 5m"])
+
+
+def _nest(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        inner.map(lambda e: f"sum by (a) ({e})"),
+        inner.map(lambda e: f"({e})"),
+        inner.map(lambda e: f"-({e})"),
+        inner.map(lambda e: f"max_over_time(({e})[1h:5m])"),
+        st.tuples(inner, st.sampled_from(["+", "or", "unless", "> bool", "/ on(a)"]), inner).map(" ".join),
+    )
+
+
+@given(st.recursive(LEAVES, _nest, max_leaves=6))
+def test_no_nesting_loses_the_matcher(query: str) -> None:
+    try:
+        parse(query)
+    except InvalidQuery:
+        return
+    for selector in selectors(parse(enforce(query, OWN))):
+        assert any(
+            m.name == "namespace" and m.value == "shop" and m.op == promql_parser.MatchOp.Equal
+            for m in selector.matchers.matchers
+        )
