@@ -1,0 +1,40 @@
+"""What is read once from the API server: Secrets of our own namespace, and lists at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opssight_operator.api import API_VERSION, PLURALS
+from opssight_operator.errors import SourceMissing, TargetNotFound
+
+from .client import KubeApi
+
+
+class Lookups:
+    """Reads, each with the error that the person behind a MetricsSource can act on."""
+
+    def __init__(self, api: KubeApi, operator_namespace: str) -> None:
+        self._api = api
+        self._namespace = operator_namespace
+
+    async def secret(self, name: str) -> Mapping[str, str]:
+        """``data`` (base64) of a Secret in the operator's namespace."""
+        path = f"/api/v1/namespaces/{self._namespace}/secrets/{name}"
+        try:
+            found = await self._api.send("GET", path, what=f"read Secret {self._namespace}/{name}")
+        except TargetNotFound as error:
+            raise SourceMissing(f"there is no Secret {name} in the operator's namespace {self._namespace}") from error
+        return dict(found.get("data") or {})
+
+    async def sources(self) -> list[dict[str, Any]]:
+        """All MetricsSources, so that none is missing when the first detector is run."""
+        path = f"/apis/{API_VERSION}/{PLURALS['MetricsSource']}"
+        return list((await self._api.send("GET", path, what="list MetricsSources")).get("items", []))
+
+    async def namespace_labels(self) -> dict[str, Mapping[str, str]]:
+        """The labels of every namespace."""
+        answer = await self._api.send("GET", "/api/v1/namespaces", what="list namespaces")
+        return {
+            item["metadata"]["name"]: dict(item["metadata"].get("labels") or {}) for item in answer.get("items", [])
+        }

@@ -1,0 +1,1 @@
+"""Prometheus, its relatives, and what stands between them and us."""

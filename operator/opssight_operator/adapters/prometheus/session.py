@@ -1,0 +1,162 @@
+"""The session underneath prometheus-api-client: its requests are bounded, and its answers are read while they arrive.
+
+What that client does otherwise, and this undoes: the parameters of a POST go into the url, there is no time-out,
+heavy queries are retried, and the whole answer is held as text and again as Python objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.cookies import RequestsCookieJar
+
+from opssight_operator.errors import OpsSightError, PrometheusUnreachable
+
+from .errors import ours, refused, too_late, too_long
+from .transport import Deadline
+
+PIECE = 524_288  # bytes that are read at once
+REFUSAL = 65_536  # bytes of an answer other than 200 that are read at most
+CONNECT_SECONDS = 5.0
+USER_AGENT = "opssight-operator"
+
+
+class Answer(requests.Response):
+    """An answer whose body has not been read. ``pieces`` reads it; ``close`` must be called in the end."""
+
+    deadline: Deadline
+    max_bytes: int
+    ended: Callable[[Deadline], None]
+
+    def json(self, **_: Any) -> Any:
+        """What prometheus-api-client takes its result out of: the answer itself, to be read by whoever asked."""
+        return {"data": {"result": self}}
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body, piece by piece; raises errors of ours alone."""
+        held = 0
+        while True:
+            try:
+                piece: bytes = self.raw.read(PIECE, decode_content=False)
+            except Exception as error:
+                raise _meant(error, self.deadline) from error
+            if self.deadline.expired:  # what a dead socket gives looks like an end
+                raise too_late(self.deadline.seconds)
+            if not piece:
+                return
+            held += len(piece)
+            if held > self.max_bytes:
+                raise too_long(self.max_bytes)
+            yield piece
+
+    def whole(self) -> bytes:
+        """The body at once."""
+        return b"".join(self.pieces())
+
+    def close(self) -> None:
+        """End the request; a connection whose answer was not read to its end is closed."""
+        self.deadline.done()
+        self.ended(self.deadline)
+        if not self.raw.isclosed():
+            self.raw.close()
+        self.raw.release_conn()
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class PrometheusSession(requests.Session):
+    """Requests that take at most ``seconds`` and whose answers are at most ``max_bytes`` long.
+
+    ``token`` gives the bearer token to send, or None. Redirects are refused, the environment's proxies and
+    credentials are not looked at, cookies are not kept.
+    """
+
+    def __init__(self, seconds: float, max_bytes: int, token: Callable[[], str | None]) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers.clear()
+        self.headers.update({"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": USER_AGENT})
+        self.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._token = token
+        self._under_way: set[Deadline] = set()
+
+    def request(self, method: Any, url: Any, params: Any = None, **options: Any) -> Answer:  # type: ignore[override]
+        """An answer with status 200, or one of our errors."""
+        method = str(method).upper()
+        fields = {"data": params} if method == "POST" else {"params": params}
+        deadline = Deadline(self._seconds)
+        self._under_way.add(deadline)
+        try:
+            with deadline:
+                response = super().request(
+                    method,
+                    url,
+                    **fields,
+                    headers=self._headers(options.get("headers")),
+                    timeout=(min(CONNECT_SECONDS, self._seconds), self._seconds),
+                    allow_redirects=False,
+                    stream=True,
+                )
+            return self._answer(response, deadline)
+        except Exception as error:
+            deadline.done()
+            self._under_way.discard(deadline)
+            if isinstance(error, OpsSightError):
+                raise
+            raise _meant(error, deadline) from error
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: otherwise requests reads the whole body of a redirect, to prepare for one that is not followed."""
+
+    def cut(self) -> None:
+        """End everything that is under way."""
+        for deadline in list(self._under_way):
+            deadline.cut()
+
+    def _headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        headers = dict(more or {})
+        token = self._token()
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def _answer(self, response: requests.Response, deadline: Deadline) -> Answer:
+        answer = Answer()
+        answer.__dict__.update(response.__dict__)
+        answer.deadline, answer.max_bytes, answer.ended = deadline, self._max_bytes, self._under_way.discard
+        try:
+            if answer.status_code != 200:
+                answer.max_bytes = REFUSAL
+                raise refused(answer.status_code, _beginning(answer))
+            encoding = answer.headers.get("Content-Encoding", "identity").lower()
+            if encoding != "identity":
+                raise PrometheusUnreachable("the answer is compressed, although that was refused; a proxy may do that")
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+
+def _beginning(answer: Answer) -> bytes:
+    """As much of a refusal as may be read; none when it cannot be read."""
+    body = b""
+    try:
+        for piece in answer.pieces():
+            body += piece
+    except OpsSightError:
+        if answer.deadline.expired:
+            raise
+    return body
+
+
+def _meant(error: Exception, deadline: Deadline) -> Exception:
+    return too_late(deadline.seconds) if deadline.expired else ours(error) or error

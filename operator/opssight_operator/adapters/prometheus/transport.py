@@ -1,0 +1,126 @@
+"""Connections that end on time.
+
+A socket's own time-out counts the silence between two bytes, so that a server that sends a byte now and then is never
+too slow. Here each request has a moment at which its socket is shut down, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_current = threading.local()
+
+
+class Deadline:
+    """``seconds`` from now on; after that, or after ``cut``, the sockets that it watches are dead.
+
+    As a context it watches the connections that this thread uses inside.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.expired = False
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self.cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Shut this socket down when the time is over."""
+        with self._lock:
+            self._sockets.append(connection)
+            late = self.expired
+        if late:
+            _shut(connection)
+
+    def cut(self) -> None:
+        """End now."""
+        with self._lock:
+            self.expired = True
+            connections, self._sockets = self._sockets, []
+        for connection in connections:
+            _shut(connection)
+
+    def done(self) -> None:
+        """The request is over; its connection may be used again."""
+        self._timer.cancel()
+        with self._lock:
+            self._sockets = []
+
+    def __enter__(self) -> Deadline:
+        _current.deadline = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.deadline = None
+
+
+class Adapter(HTTPAdapter):
+    """Connections under deadlines, without retries; https is verified against ``trust`` and nothing else."""
+
+    def __init__(self, connections: int, trust: ssl.SSLContext | None) -> None:
+        self._trust = trust
+        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """The pool of watched connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        """Where to connect to, with our own trust in place of a file of certificates."""
+        host, _ = super().build_connection_pool_key_attributes(request, True, None)
+        return host, {"ssl_context": self._trust} if host["scheme"] == "https" else {}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing to add: the trust is in the pool already."""
+
+
+def trust(certificates: str | None) -> ssl.SSLContext:
+    """Verification against PEM ``certificates``, or against the system's."""
+    context = ssl.create_default_context(cadata=certificates)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class _Watched:
+    """What a connection does before it waits for an answer."""
+
+    sock: socket.socket | None
+
+    def getresponse(self) -> Any:
+        deadline: Deadline | None = getattr(_current, "deadline", None)
+        if deadline is not None and self.sock is not None:
+            deadline.watch(self.sock)
+        return super().getresponse()  # type: ignore[misc]
+
+
+class _Connection(_Watched, HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it may be closed already
+        # not the method of a TLS socket, which would take the state away from the thread that reads
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
