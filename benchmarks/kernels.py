@@ -64,7 +64,7 @@ def newest_point(series, peer_series, rows=DAY_ROWS):
         for column, frame in enumerate(frames):
             x = values[-1, column]
             median = frame.median()
-            mad = 1.4826 * (frame - median).abs().median()
+            mad = 1.4826022185056018 * (frame - median).abs().median()
             smooth = frame.ewm(alpha=0.2).mean().iloc[-1]
             same = frame[hour == now]
             sigma = frame.diff().abs().mean() / 1.128379

@@ -1,8 +1,9 @@
-"""Rolling mean, deviation and z-score of every point of many series.
+"""Rolling z-score of every point of many series.
 
-Cumulative sums over blocks of series that fit the cache: memory is a few blocks, never series times
-window copies. Values are centred by their column's mean first, so that the sums of squares keep their
-digits; a column whose window spans more than 1e6 deviations of itself still loses some.
+Window sums come from doubling: the sum of 2 p rows is that of p rows plus the same p rows earlier, and
+the bits of the window's length say which to add. It takes about ``1.5 log2(window)`` additions a point,
+all along contiguous memory, and no sum is ever the difference of two large ones. Work goes in tiles of
+time and series that stay in the cache, so memory does not grow with the number of series.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import numpy as np
 
 from ..base import FloatArray
 
-BLOCK = 16  # series in a block
+SERIES = 64  # in a tile
+ROWS = 1024  # at least so many in a tile, four windows where that is more
 
 
 def rolling_z(values: FloatArray, window: int, min_samples: int = 2) -> FloatArray:
@@ -22,44 +24,85 @@ def rolling_z(values: FloatArray, window: int, min_samples: int = 2) -> FloatArr
     """
     if window < 2:
         raise ValueError(f"window must be at least 2 rows, not {window!r}")
-    out = np.empty_like(values)
-    for start in range(0, values.shape[1], BLOCK):
-        columns = slice(start, start + BLOCK)
-        _block_z(np.ascontiguousarray(values[:, columns]), out[:, columns], window, min_samples)
+    rows, series = values.shape
+    out = np.empty((rows, series))
+    height = max(ROWS, 4 * window)
+    # fresh arrays of this size cost more in page faults than the arithmetic: make them once
+    scratch = np.zeros((5, window + height, min(SERIES, series)))
+    for left in range(0, series, SERIES):
+        columns = slice(left, left + SERIES)
+        width = min(SERIES, series - left)
+        for top in range(0, rows, height):
+            tile = values[max(top - window, 0) : top + height, columns]
+            target = out[top : top + height, columns]
+            if width == scratch.shape[2] and len(target) == height:
+                _tile_z(tile, window, min_samples, top, target, scratch)
+            else:
+                _tile_z(tile, window, min_samples, top, target, np.zeros((5, window + len(target), width)))
     return out
 
 
-def _block_z(x: FloatArray, out: FloatArray, window: int, min_samples: int) -> None:
-    missing = np.isnan(x)
-    if missing.any():
-        count = np.cumsum(~missing, axis=0, dtype=np.float64)
-        total = np.maximum(count[-1:], 1.0) if len(x) else 1.0
-        x = np.where(missing, 0.0, x - np.where(missing, 0.0, x).sum(axis=0) / total)
-        count[window:] = count[window:] - count[:-window]
-        samples = np.where(count >= min_samples, count, np.nan)
+def _tile_z(tile: FloatArray, window: int, min_samples: int, top: int, out: FloatArray, scratch: FloatArray) -> None:
+    """``(n x - sum) / sqrt(n * squares - sum ** 2)`` of the last ``len(out)`` rows of ``tile``."""
+    height = len(out)
+    x, sums, squares, *spare = scratch
+    missing = np.isnan(tile)
+    some_missing = bool(missing.any())
+    lead = len(x) - len(tile)
+    x[:lead] = 0.0  # rows before the first add nothing to any sum
+    body = x[lead:]
+    count: FloatArray
+    if some_missing:
+        there = np.zeros_like(x)
+        np.logical_not(missing, out=there[lead:], casting="unsafe")
+        count = window_sums(there, window)[window:]
+        known = np.where(missing, 0.0, tile)
+        centre = known.sum(axis=0) / np.maximum(len(tile) - missing.sum(axis=0), 1)
+        body[:] = np.where(missing, 0.0, tile - centre)
     else:
-        x = x - x.mean(axis=0) if len(x) else x
-        rows = np.minimum(np.arange(1.0, len(x) + 1), window)[:, None]
-        samples = np.where(rows >= min_samples, rows, np.nan)
-    sums = _windowed(x, window)
-    np.divide(sums, samples, out=sums)  # the mean
-    squares = _windowed(x * x, window)
-    np.divide(squares, samples, out=squares)
-    largest = squares.copy() if squares.size else squares
-    squares -= sums * sums  # the variance
-    constant = squares <= 1e-13 * largest  # what cancellation leaves of a window that stands still
-    np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
-    np.subtract(x, sums, out=sums)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.divide(sums, squares, out=sums)
-    sums[constant] = 0.0
-    if missing.any():
-        sums[missing] = np.nan
-    out[:] = sums
+        np.subtract(tile, tile[len(tile) // 2], out=body)
+        count = np.minimum(np.arange(top + 1.0, top + height + 1.0), window)[:, None]
+    squared = np.multiply(x, x, out=sums)
+    _sum_windows(squared, window, squares, spare)
+    _sum_windows(x, window, sums, spare)
+    z, total, power, work = x[window:], sums[window:], squares[window:], spare[0][window:]
+    power *= count
+    np.multiply(power, 1e-12, out=work)  # what cancellation leaves of a window that stands still
+    z *= count
+    z -= total
+    np.multiply(total, total, out=total)
+    power -= total
+    constant = power <= work
+    if constant.any():
+        power[constant] = np.inf
+    np.sqrt(power, out=power)
+    np.divide(z, power, out=out)
+    unknown = (count < min_samples) | missing[-height:] if some_missing else count < min_samples
+    if unknown.any():
+        out[np.broadcast_to(unknown, out.shape)] = np.nan
 
 
-def _windowed(x: FloatArray, window: int) -> FloatArray:
-    total = np.cumsum(x, axis=0)
-    result = total.copy()
-    result[window:] -= total[:-window]
-    return result
+def window_sums(x: FloatArray, window: int) -> FloatArray:
+    """Sum of the last ``window`` rows at each row of ``x [time, series]``; rows before the first count 0."""
+    total = np.empty_like(x)
+    _sum_windows(x, window, total, [np.empty_like(x), np.empty_like(x)])
+    return total
+
+
+def _sum_windows(x: FloatArray, window: int, total: FloatArray, spare: list[FloatArray]) -> None:
+    """``window_sums`` into ``total``, which is not ``x``."""
+    doubled, span, taken = x, 1, 0
+    rows = len(x)
+    while True:
+        if window & span and taken == 0:
+            total[:] = doubled
+            taken = span
+        elif window & span:
+            total[taken:] += doubled[: rows - taken]
+            taken += span
+        if taken == window:
+            return
+        wider = spare[1] if doubled is spare[0] else spare[0]
+        wider[:span] = doubled[:span]
+        np.add(doubled[span:], doubled[: rows - span], out=wider[span:])
+        doubled, span = wider, 2 * span

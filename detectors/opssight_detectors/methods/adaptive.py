@@ -251,8 +251,9 @@ def _symbols(state: _State, x: FloatArray, there: NDArray[np.bool_]) -> tuple[ND
     before = np.concatenate([np.zeros_like(index[:1]), np.maximum.accumulate(index, axis=0)])
     step = x - trail[before[:-1], np.arange(x.shape[1])]
     state.previous = trail[before[-1], np.arange(x.shape[1])]
-    known = ~np.isnan(step) & (state.change > 0)
-    change = np.where(known, step, 0.0) / np.where(state.change > 0, state.change, 1.0)
+    moves = state.change > 1e-150
+    known = ~np.isnan(step) & moves
+    change = np.where(known, step, 0.0) / np.where(moves, state.change, 1.0)
     derived = [
         np.searchsorted(DEVIATION_EDGES, deviation, side="right"),
         np.searchsorted(CHANGE_EDGES, change, side="right"),

@@ -25,7 +25,7 @@ from ..parameters import check_parameters, parameter
 
 SUBSAMPLE = 128
 GUARD = 4.0  # standard deviations of the two added points
-LEAST_DISTANCE = 0.1  # of the isolation score between median and boundary
+LEAST_DISTANCE = 0.05  # of the isolation score between median and boundary
 TRAINING_ROWS = 2048  # rows of the window that give the boundary, evenly spread
 
 
@@ -49,7 +49,10 @@ class IsolationForest:
         count = (~np.isnan(values)).sum(axis=0).astype(np.float64)
         forest = build_forest(_training(features), self.trees, SUBSAMPLE, self.seed)
         rows = np.unique(np.linspace(0, max(len(values) - 1, 0), min(len(values), TRAINING_ROWS)).astype(np.intp))
-        centre, boundary = tail_boundary(score_forest(forest, features[rows]), RATE_OF[self.sensitivity])
+        raw = score_forest(forest, features[rows])
+        centre, boundary = tail_boundary(raw, RATE_OF[self.sensitivity])
+        # the measure is bounded, so its tail must not be drawn beyond what was ever seen
+        boundary = np.fmin(boundary, np.fmax.reduce(raw, axis=0, initial=-np.inf))
         return IsolationForestModel(self, scale, forest, centre, boundary, count)
 
 

@@ -29,7 +29,7 @@ from ..parameters import check_parameters, parameter
 
 HOURS_A_DAY = 24
 HOURS_A_WEEK = 168
-SHRINK = 12.0  # samples at which an hour's own median counts half
+TRUSTED = 3  # samples from which an hour's own spread says how uncertain its median is
 OWN_SPREAD = 24  # samples from which an hour has its own spread
 REFRESH_SHARE = 0.01
 
@@ -98,11 +98,14 @@ def _learned(detector: Seasonal, times: FloatArray, values: FloatArray) -> Seaso
     hour = _hour_of_week(times, detector.time_zone)
     level = median_of(values)
     deviation = values - level
-    daily, daily_count = _shrunk(deviation, hour % HOURS_A_DAY, HOURS_A_DAY, np.zeros((HOURS_A_DAY, values.shape[1])))
+    _, overall = median_and_mad(values)
+    typical = NORMAL_CONSISTENCY * np.where(np.isnan(overall), 0.0, overall)
+    nothing = np.zeros((HOURS_A_DAY, values.shape[1]))
+    daily, daily_count = _shrunk(deviation, hour % HOURS_A_DAY, HOURS_A_DAY, nothing, typical)
     offset = np.tile(daily, (HOURS_A_WEEK // HOURS_A_DAY, 1))
     two_weeks = len(times) > 0 and times[-1] - times[0] >= 14 * 86400 - 3600
     if two_weeks:
-        offset, _ = _shrunk(deviation, hour, HOURS_A_WEEK, offset)
+        offset, _ = _shrunk(deviation, hour, HOURS_A_WEEK, offset, typical)
     _, mad = median_and_mad(deviation - offset[hour]) if len(values) else (level, np.full(values.shape[1], np.nan))
     spread = np.tile(_spreads(deviation - offset[hour], hour % HOURS_A_DAY, mad), (HOURS_A_WEEK // HOURS_A_DAY, 1))
     return SeasonalModel(
@@ -119,17 +122,23 @@ def _learned(detector: Seasonal, times: FloatArray, values: FloatArray) -> Seaso
 
 
 def _shrunk(
-    deviation: FloatArray, slot: NDArray[np.intp], slots: int, coarse: FloatArray
+    deviation: FloatArray, slot: NDArray[np.intp], slots: int, coarse: FloatArray, typical: FloatArray
 ) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Median of each slot drawn towards ``coarse [slots, series]``, and the samples of each slot."""
+    """Median of each slot drawn towards ``coarse [slots, series]``, and the samples of each slot.
+
+    ``typical [series]`` is the spread that a slot with fewer than three samples is believed to have.
+    """
     offset = coarse.copy()
     count = np.zeros(coarse.shape, np.intp)
     for each in range(slots):
         rows = deviation[slot == each]
         count[each] = (~np.isnan(rows)).sum(axis=0)
-        own = median_of(rows)
-        weight = count[each] / (count[each] + SHRINK)
-        offset[each] += np.where(count[each] > 0, weight * (own - coarse[each]), 0.0)
+        own, mad = median_and_mad(rows)
+        spread = np.where(count[each] >= TRUSTED, NORMAL_CONSISTENCY * mad, typical)
+        noise = np.square(spread) / np.maximum(count[each], 1)
+        distance = np.where(count[each] > 0, own - coarse[each], 0.0)
+        weight = np.square(distance) / np.maximum(np.square(distance) + noise, 1e-300)
+        offset[each] += weight * distance
     return offset, count
 
 
