@@ -1,4 +1,4 @@
-"""PromQL as values: does it parse, and what does it select."""
+"""PromQL as values: does it parse, what does it select, and does its answer for a moment ever change."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import promql_parser
 
 from .literals import parse
+from .promql_tokens import TokenKind, tokens
 
 
 def check(expression: str) -> None:
@@ -25,3 +26,48 @@ def selectors(tree: Any) -> list[Any]:
 
     promql_parser.walk(tree, visit)
     return found
+
+
+def compact(expression: str) -> str:
+    """The same expression in one line, without comments.
+
+    Strings stay as they are, so that only what no reader of PromQL can mistake is left between the words.
+    """
+    parts: list[str] = []
+    for token in tokens(expression):
+        if token.kind not in (TokenKind.SPACE, TokenKind.COMMENT):
+            parts.append(token.text)
+        elif parts and parts[-1] != " ":
+            parts.append(" ")
+    return "".join(parts).strip()
+
+
+def looks_back_only(expression: str) -> bool:
+    """Whether the answer for a moment depends on samples up to that moment alone, whatever range is asked for.
+
+    That is not so with ``@`` and with negative offsets, nor with the experimental ``smoothed``, which reads ahead.
+    """
+    words = [t for t in tokens(expression) if t.kind not in (TokenKind.SPACE, TokenKind.COMMENT)]
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        if word.kind is TokenKind.SYMBOL and word.text == "@":
+            return False
+        if word.kind is TokenKind.WORD:
+            if word.text.lower() == "smoothed":
+                return False
+            if word.text.lower() == "offset" and following is not None and following.text in ("-", "("):
+                return False
+    return True
+
+
+def range_pinned(expression: str, start: float, end: float) -> str:
+    """``expression`` with ``@ start()`` and ``@ end()`` as the moments (seconds) that they mean.
+
+    A range query that is asked for in several requests then means the same in each of them.
+    """
+    words = [t for t in tokens(expression) if t.kind not in (TokenKind.SPACE, TokenKind.COMMENT)]
+    for at in range(len(words) - 4, -1, -1):
+        sign, name, opening, closing = (word.text for word in words[at : at + 4])
+        if (sign, opening, closing) == ("@", "(", ")") and name.lower() in ("start", "end"):
+            moment = f"{start if name.lower() == 'start' else end:.3f}"
+            expression = expression[: words[at + 1].start] + moment + expression[words[at + 3].end :]
+    return expression

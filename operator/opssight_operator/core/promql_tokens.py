@@ -54,6 +54,9 @@ _TOKENS = re.compile(
     re.VERBOSE,
 )
 _NUMBER_WORDS = {"inf", "nan"}
+_OPERATORS = frozenset({"+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless", "atan2"})
+MAX_NESTING = 25  # brackets inside brackets
+MAX_OPERATORS = 60
 
 
 def tokens(expression: str) -> tuple[Token, ...]:
@@ -80,8 +83,31 @@ def tokens(expression: str) -> tuple[Token, ...]:
 
 def readable_by_parser(expression: str) -> str:
     """The same expression in the spelling that promql-parser takes: it refuses raw strings that hold a backslash
-    and underscores in numbers, both of which Prometheus accepts."""
-    return "".join(_spelled(token) for token in tokens(expression))
+    and underscores in numbers, both of which Prometheus accepts.
+
+    Raises ``InvalidQuery`` for an expression so deep that the parser, which is recursive and has no bound of its own,
+    could take the whole process down.
+    """
+    found = tokens(expression)
+    _refuse_too_deep(found)
+    return "".join(_spelled(token) for token in found)
+
+
+def _refuse_too_deep(found: tuple[Token, ...]) -> None:
+    depth = deepest = operators = 0
+    in_braces = False
+    for token in found:
+        if token.kind not in (TokenKind.SYMBOL, TokenKind.WORD):
+            continue
+        depth += token.text in ("(", "[")
+        deepest = max(deepest, depth)
+        depth -= token.text in (")", "]")
+        in_braces = token.text == "{" or (in_braces and token.text != "}")
+        operators += token.text.lower() in _OPERATORS and not in_braces
+    if deepest > MAX_NESTING:
+        raise InvalidQuery(f"the expression has {deepest} brackets inside each other; at most {MAX_NESTING} are read")
+    if operators > MAX_OPERATORS:
+        raise InvalidQuery(f"the expression has {operators} operators; at most {MAX_OPERATORS} are read")
 
 
 def _spelled(token: Token) -> str:

@@ -1,8 +1,9 @@
 """Enforced label matchers: put into every selector of a query, and proved by the syntax tree.
 
-The parser has no positions and its printer loses some forms, so the matchers are spliced into the text, token by
-token. Then the new text is parsed, and it is used only if each of its selectors carries the matchers and nothing
-else differs. What cannot be proved is refused: a tenant never gets further by being clever.
+The parser has no positions, and its printer loses some forms and does not escape label values. So the matchers are
+spliced into the text, token by token. Then the new text is parsed, and it is used only if each of its selectors
+carries the matchers and nothing else differs. What cannot be proved is refused: a tenant never gets further by being
+clever. Comments and layout do not travel, so that Prometheus cannot read them differently than we do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import promql_parser
 from opssight_operator.errors import InvalidQuery, NotAllowed
 
 from .literals import parse
-from .promql import selectors
+from .promql import compact, selectors
 from .promql_tokens import Token, TokenKind, tokens
 
 _GROUPING = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
@@ -27,15 +28,21 @@ _AGGREGATIONS = frozenset(
 _NUMBERS = frozenset({"inf", "nan"})
 
 
+_BEYOND_SELECTORS = frozenset({"info"})  # reads target_info, whether a selector names it or not
+
+
 def enforce(expression: str, matchers: Mapping[str, str]) -> str:
-    """``expression`` with ``label="value"`` in every selector.
+    """``expression`` with ``label="value"`` in every selector; without matchers as it is, for Prometheus to judge.
 
     Raises ``InvalidQuery`` when it is not PromQL, and ``NotAllowed`` when a selector already asks something else of an
     enforced label, or when the result cannot be proved.
     """
-    before = parse(expression)
     if not matchers:
         return expression
+    written, expression = expression, compact(expression)
+    before = parse(expression)
+    if written != expression and repr(parse(written)) != repr(before):
+        raise _unprovable()
     for selector in selectors(before):
         _refuse_foreign(selector, matchers)
     spliced = _spliced(expression, ",".join(f"{name}={_quoted(value)}" for name, value in matchers.items()))
@@ -94,6 +101,11 @@ def _spliced(expression: str, matchers: str) -> str:
             at = _after(cut, at, "{", "}")
         elif token.kind is TokenKind.WORD and token.text.lower() in _GROUPING and _is(following, "("):
             at = _after(cut, at + 1, "(", ")")
+        elif token.text.lower() in _BEYOND_SELECTORS and _is(following, "("):
+            raise NotAllowed(
+                f"the query calls {token.text}(), which reads series that no selector names; "
+                "this resource may only read its own namespace"
+            )
         elif _is_metric(token, following):
             if _is(following, "{"):
                 at += 1
@@ -141,8 +153,9 @@ def _after(cut: Sequence[Token], at: int, opening: str, closing: str) -> int:
 
 def _proved(before: Any, after: Any, matchers: Mapping[str, str]) -> bool:
     """Every selector gained exactly the matchers, and the trees are equal but for that."""
-    old, new = selectors(before), selectors(after)
-    if len(old) != len(new):
+    old, new, printed = selectors(before), selectors(after), repr(after)
+    # counted in print too, in case that a walk does not come to all; strings are quoted and escaped there
+    if not len(old) == len(new) == sum(line.endswith("VectorSelector {") for line in printed.split("\n")):
         return False
     added = sorted((name, "=", value) for name, value in matchers.items())
     for was, now in zip(old, new, strict=True):
@@ -150,7 +163,7 @@ def _proved(before: Any, after: Any, matchers: Mapping[str, str]) -> bool:
             return False
         if sorted(_plain(was) + added) != sorted(_plain(now)):
             return False
-    return repr(_with_selectors(before, new)) == repr(after)
+    return repr(_with_selectors(before, new)) == printed
 
 
 def _plain(selector: Any) -> list[tuple[str, str, str]]:

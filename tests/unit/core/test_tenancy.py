@@ -6,6 +6,7 @@ import promql_parser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opssight_operator.core.literals import parse
 from opssight_operator.core.promql import selectors
 from opssight_operator.core.tenancy import enforce
@@ -26,7 +27,22 @@ CONFINED = {
     ),
     "a subquery": ("max_over_time(rate(x[5m])[1h:1m])", 'max_over_time(rate(x{namespace="shop"}[5m])[1h:1m])'),
     "no selector": ("vector(1)", "vector(1)"),
-    "a comment that opens a brace": ('x{a="b"} # {evil', 'x{namespace="shop",a="b"} # {evil'),
+    "a comment that opens a brace": ('x{a="b"} # {evil', 'x{namespace="shop",a="b"}'),
+    "a comment inside the braces": ('x{ # }\na="b"}', 'x{namespace="shop", a="b"}'),
+    "a hash inside a string": ('x{a="# b"}', 'x{namespace="shop",a="# b"}'),
+    "a single-quoted string with the other quote": ("x{a='\"}'}", 'x{namespace="shop",a=\'"}\'}'),
+    "an escaped quote": ('x{a="\\"} or y"}', 'x{namespace="shop",a="\\"} or y"}'),
+    "a comma at the end": ('x{a="b",}', 'x{namespace="shop",a="b",}'),
+    "capital keywords": ("SUM BY (a) (x) OR y", 'SUM BY (a) (x{namespace="shop"}) OR y{namespace="shop"}'),
+    "functions that are not called": ("rate + sum", 'rate{namespace="shop"} + sum{namespace="shop"}'),
+    "a parameter that selects": ("topk(scalar(n), x)", 'topk(scalar(n{namespace="shop"}), x{namespace="shop"})'),
+    "labels named like keywords": ('x{by="a",on="b"}', 'x{namespace="shop",by="a",on="b"}'),
+    "a quoted label with a dot": ('{"a.b","c.d"="e"}', '{namespace="shop","a.b","c.d"="e"}'),
+    "no space at all": ("x+y/z", 'x{namespace="shop"}+y{namespace="shop"}/z{namespace="shop"}'),
+    "numbers of every kind": (
+        "x > 0x1F + 1_000 + Inf + 5m",
+        'x{namespace="shop"} > 0x1F + 1_000 + Inf + 5m',
+    ),
     "a raw string": ("x{a=`\\d`}", 'x{namespace="shop",a=`\\d`}'),
     "grouping before and after": (
         "sum by (a) (x) + avg(y) without (b)",
@@ -64,6 +80,23 @@ REFUSED = {
     "no PromQL": ("up{", InvalidQuery, "does not parse"),
     "a keyword as a name": ("by", NotAllowed, "cannot be confined"),
     "a second query": ("up; drop", InvalidQuery, ""),
+    "a line end that ends comments for some": ("x # \r or secret", NotAllowed, "cannot be confined"),
+    "the same inside braces": ('x{ # \r}\na="b"}', InvalidQuery, "does not parse"),
+    "a space that is none for Prometheus": ("x\u00a0or y", InvalidQuery, ""),
+    "a function that reads on its own": ("info(x)", NotAllowed, "info()"),
+    "the same with labels": ('info(x, {a="b"})', NotAllowed, "info()"),
+    "the same in capitals, which is no function": ("INFO(x)", InvalidQuery, ""),
+    "a name that another reader might end early": ('x{a="b\\\n"}', InvalidQuery, ""),
+    "an escape inside the label's value": ('x{namespace="s\\x68op "}', NotAllowed, "may only read"),
+    "an open string": ('x{a="b}', InvalidQuery, "cannot be read"),
+    "an empty name for itself": ("{}", InvalidQuery, "does not parse"),
+    "its own namespace or none": ('x{namespace=~"shop|"}', NotAllowed, "may only read"),
+    "no namespace at all": ('x{namespace=""}', NotAllowed, "may only read"),
+    "depth that would end the process": ("(" * 2000 + "x" + ")" * 2000, InvalidQuery, "brackets inside each other"),
+    "width that would end the process": ("x" + "+x" * 2000, InvalidQuery, "2000 operators"),
+    "signs that would end the process": ("-" * 4000 + "x", InvalidQuery, "4000 operators"),
+    "syntax of newer servers": ("rate(x[5m + 1m])", InvalidQuery, "does not parse"),
+    "a function of older servers": ("holt_winters(x[5m], 0.5, 0.5)", InvalidQuery, "holt_winters"),
 }
 
 
@@ -73,6 +106,15 @@ def test_what_reaches_outside_is_refused_and_named(case: str) -> None:
     with pytest.raises(error) as caught:
         enforce(query, OWN)
     assert fragment in str(caught.value)
+
+
+def test_without_matchers_the_query_is_left_for_prometheus_to_judge() -> None:
+    assert enforce("holt_winters(x[5m], 0.5, 0.5) # as it is", {}) == "holt_winters(x[5m], 0.5, 0.5) # as it is"
+
+
+def test_several_matchers_all_reach_every_selector() -> None:
+    confined = enforce("x or y", {"namespace": "shop", "cluster": "eu"})
+    assert confined == 'x{namespace="shop",cluster="eu"} or y{namespace="shop",cluster="eu"}'
 
 
 def test_the_value_is_quoted_so_that_it_cannot_break_out() -> None:

@@ -83,8 +83,8 @@ class Sources:
             selected = bool(allowed.match_labels) and allowed.match_labels.items() <= labels.items()
             if namespace not in allowed.names and not selected:
                 raise NotAllowed(
-                    f"MetricsSource {source_name} does not serve namespace {namespace}; its administrator can add it to "
-                    "spec.tenancy.allowedNamespaces"
+                    f"MetricsSource {source_name} does not serve namespace {namespace}; its administrator can add it "
+                    "to spec.tenancy.allowedNamespaces"
                 )
         matchers = {m.label: m.value.replace("$(namespace)", namespace) for m in tenancy.enforced_matchers}
         return BoundSource(self, source_name, matchers)
