@@ -3,9 +3,9 @@
 An alarm must decide at the moment; a review may know the whole record, and a ranking may smear a
 moment over its surroundings. Both functions rank and do not judge: their numbers have no boundary.
 
-``rank_past`` uses the whole record: twice the distance of each window to the nearest of ten typical
-shapes, averaged over the windows that hold the point, plus the highest Adaptive score nearby, read
-forwards and backwards. ``rank_live`` uses no later point: shapes come from the training rows alone.
+``rank_past`` uses the whole record: the distance of each window to the nearest of ten typical shapes,
+averaged over the windows that hold the point and over windows of three widths, 1.5 times, plus the
+highest Adaptive score nearby, read forwards and backwards. ``rank_live`` uses no later point: shapes come from the training rows alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from .base import FloatArray, as_block
 from .kernels.shapes import cluster, squared_distances, windows_of
 from .methods.adaptive import Adaptive
 
-WIDTH = 100
+WIDTHS = (50, 100, 150)  # of the windows of rank_past
+WIDTH = 100  # of those of rank_live
+REACH = 75  # rows to either side that a score speaks for in rank_past
+SHAPE_WEIGHT = 1.5
 CLUSTERS = 10
 LIVE_REACH = 50  # rows that a live score is remembered for
 
@@ -26,16 +29,19 @@ def rank_past(times: FloatArray, values: FloatArray, *, seed: int = 0) -> FloatA
     times, filled = _filled(times, values)
     forward = _adaptive(times, filled)
     backward = _adaptive(times, filled[::-1])[::-1]
-    near = _trailing_max(_trailing_max(forward + backward, WIDTH // 2)[::-1], WIDTH // 2)[::-1]
-    width = min(WIDTH, max(len(filled) // 4, 2))
+    near = _trailing_max(_trailing_max(forward + backward, REACH)[::-1], REACH)[::-1]
     if len(filled) < 8:
-        return np.asarray(_standardised(near))
-    windows = np.ascontiguousarray(windows_of(filled, width))
-    centres = cluster(windows, CLUSTERS, seed)
-    distance = np.sqrt(squared_distances(windows, centres).min(axis=1))
+        return _standardised(near)
+    shapes = [_shape_distance(filled, min(width, len(filled) // 4), seed) for width in WIDTHS]
+    return np.asarray(SHAPE_WEIGHT * np.mean(shapes, axis=0) + _standardised(near))
+
+
+def _shape_distance(series: FloatArray, width: int, seed: int) -> FloatArray:
+    """Mean distance to the nearest typical shape over the windows that hold each point, standardised."""
+    windows = np.ascontiguousarray(windows_of(series, width))
+    distance = np.sqrt(squared_distances(windows, cluster(windows, CLUSTERS, seed)).min(axis=1))
     kernel = np.ones(width)
-    shape = np.convolve(distance, kernel) / np.convolve(np.ones(len(distance)), kernel)
-    return np.asarray(2.0 * _standardised(shape) + _standardised(near))
+    return _standardised(np.convolve(distance, kernel) / np.convolve(np.ones(len(distance)), kernel))
 
 
 def rank_live(times: FloatArray, values: FloatArray, training: int, *, seed: int = 0) -> FloatArray:
