@@ -3,9 +3,10 @@
 An alarm must decide at the moment; a review may know the whole record, and a ranking may smear a
 moment over its surroundings. Both functions rank and do not judge: their numbers have no boundary.
 
-``rank_past`` uses the whole record: the distance of each window to the nearest of ten typical shapes,
-averaged over the windows that hold the point and over windows of three widths, 1.5 times, plus the
-highest Adaptive score nearby, read forwards and backwards. ``rank_live`` uses no later point: shapes come from the training rows alone.
+``rank_past`` uses the whole record: 1.5 times the distance of each window to the nearest of ten typical
+shapes, averaged over the windows that hold the point and over three widths, plus the highest Adaptive
+score nearby, read forwards and backwards. ``rank_live`` uses no later point: shapes come from the
+training rows alone.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..base import FloatArray
 
-SERIES = 64  # in a tile
-ROWS = 1024  # at least so many in a tile, four windows where that is more
+SERIES = 32  # in a tile
+ROWS = 2048  # at least so many in a tile, four windows where that is more
 
 
 def rolling_z(values: FloatArray, window: int, min_samples: int = 2) -> FloatArray:
@@ -28,17 +28,14 @@ def rolling_z(values: FloatArray, window: int, min_samples: int = 2) -> FloatArr
     out = np.empty((rows, series))
     height = max(ROWS, 4 * window)
     # fresh arrays of this size cost more in page faults than the arithmetic: make them once
-    scratch = np.zeros((5, window + height, min(SERIES, series)))
+    scratch = np.empty((5, window + min(height, rows), min(SERIES, series)))
     for left in range(0, series, SERIES):
         columns = slice(left, left + SERIES)
         width = min(SERIES, series - left)
         for top in range(0, rows, height):
             tile = values[max(top - window, 0) : top + height, columns]
             target = out[top : top + height, columns]
-            if width == scratch.shape[2] and len(target) == height:
-                _tile_z(tile, window, min_samples, top, target, scratch)
-            else:
-                _tile_z(tile, window, min_samples, top, target, np.zeros((5, window + len(target), width)))
+            _tile_z(tile, window, min_samples, top, target, scratch[:, : window + len(target), :width])
     return out
 
 
@@ -51,7 +48,7 @@ def _tile_z(tile: FloatArray, window: int, min_samples: int, top: int, out: Floa
     lead = len(x) - len(tile)
     x[:lead] = 0.0  # rows before the first add nothing to any sum
     body = x[lead:]
-    count: FloatArray
+    count: FloatArray | int
     if some_missing:
         there = np.zeros_like(x)
         np.logical_not(missing, out=there[lead:], casting="unsafe")
@@ -61,7 +58,7 @@ def _tile_z(tile: FloatArray, window: int, min_samples: int, top: int, out: Floa
         body[:] = np.where(missing, 0.0, tile - centre)
     else:
         np.subtract(tile, tile[len(tile) // 2], out=body)
-        count = np.minimum(np.arange(top + 1.0, top + height + 1.0), window)[:, None]
+        count = window if top + 1 >= window else np.minimum(np.arange(top + 1.0, top + height + 1.0), window)[:, None]
     squared = np.multiply(x, x, out=sums)
     _sum_windows(squared, window, squares, spare)
     _sum_windows(x, window, sums, spare)
@@ -78,7 +75,7 @@ def _tile_z(tile: FloatArray, window: int, min_samples: int, top: int, out: Floa
     np.sqrt(power, out=power)
     np.divide(z, power, out=out)
     unknown = (count < min_samples) | missing[-height:] if some_missing else count < min_samples
-    if unknown.any():
+    if np.any(unknown):
         out[np.broadcast_to(unknown, out.shape)] = np.nan
 
 

@@ -106,7 +106,10 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveModel:
-    """The learned state: about 70 kB a series, and 1 kB for each of up to 32 rows not learned yet. ``score`` judges each row by all rows before it."""
+    """The learned state: about 70 kB a series, and 1 kB for each of up to 32 rows that are not learned yet.
+
+    ``score`` judges each row by all rows before it.
+    """
 
     detector: Adaptive
     state: _State

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -224,6 +225,13 @@ def test_every_method_describes_itself_and_its_parameters():
         for parameter in method.parameters:
             assert parameter.text
             assert parameter.allowed
+
+
+@pytest.mark.parametrize("method", describe(), ids=lambda method: method.name)
+def test_the_docs_page_lists_the_parameters_that_the_code_has(method):
+    page = (Path(__file__).parents[3] / "docs" / "detectors" / f"{method.name}.md").read_text()
+    listed = [line.split("`")[1::2][:2] for line in page.splitlines() if line.startswith("| `")]
+    assert listed == [[parameter.yaml_name, str(parameter.default)] for parameter in method.parameters]
 
 
 def test_importing_the_library_loads_numpy_and_nothing_heavier():
