@@ -61,6 +61,12 @@ class Operator:
         late = time.monotonic() - self.runtime.scheduler.turned_at
         return f"the scheduler has not turned for {late:.0f} s" if late > STALLED_SECONDS else ""
 
+    def listen_to_signals(self) -> None:
+        """SIGTERM and SIGINT ask for a graceful stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+
     async def run(self) -> int:
         """0 after a graceful stop, 1 when the lease was lost or kopf ended by itself."""
         settings = self.settings
@@ -151,7 +157,11 @@ class Operator:
         try:
             await kopf.operator(
                 registry=build_registry(
-                    runtime, labels, clusterwide=clusterwide, in_cluster="KUBECONFIG" not in os.environ
+                    runtime,
+                    labels,
+                    clusterwide=clusterwide,
+                    in_cluster="KUBECONFIG" not in os.environ,
+                    started=self.listen_to_signals,  # kopf has taken them, and would stop before our runs have ended
                 ),
                 settings=kopf_settings(settings),
                 standalone=True,
@@ -161,6 +171,7 @@ class Operator:
             )
         finally:
             ended_by_itself = not self.stopping.is_set()
+            log.info("no more events are watched", extra={"asked": not ended_by_itself})
             self.telemetry.leads(False)
             self.telemetry.clear_all()
             for task in (turning, draining):
@@ -184,7 +195,8 @@ class Operator:
         """On a stop: start nothing any more, let what runs finish, then let kopf go."""
         await self.stopping.wait()
         self.wrong = "stopping"
-        await runtime.scheduler.stop(self.settings.shutdown_seconds * 0.6)
+        log.info("stopping")
+        await runtime.scheduler.stop(self.settings.shutdown_seconds * 0.5)
         kopf_stops.set()
 
 
@@ -197,9 +209,7 @@ async def _sleep(stopping: asyncio.Event, seconds: float) -> None:
 async def start(settings: Settings) -> int:
     """Run one replica until SIGTERM or SIGINT."""
     operator = Operator(settings, await connect(settings.api_timeout_seconds, os.environ))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, operator.stopping.set)
+    operator.listen_to_signals()
     return await operator.run()
 
 

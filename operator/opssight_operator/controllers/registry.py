@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,14 +17,29 @@ from .kinds import KINDS
 from .runtime import Runtime
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+SETTLED_SECONDS = 0.3
 LOGIN_SECONDS = 600  # the projected token is read again after this
 
 
 def build_registry(
-    runtime: Runtime, namespace_labels: MutableMapping[str, Mapping[str, str]], *, clusterwide: bool, in_cluster: bool
+    runtime: Runtime,
+    namespace_labels: MutableMapping[str, Mapping[str, str]],
+    *,
+    clusterwide: bool,
+    in_cluster: bool,
+    started: Callable[[], None],
 ) -> kopf.OperatorRegistry:
-    """Event handlers for our kinds (and for namespaces, cluster-wide), and the login. No finalizer, no annotation."""
+    """Event handlers for our kinds (and for namespaces, cluster-wide), and the login. No finalizer, no annotation.
+
+    ``started`` is called once kopf has set itself up, its own handlers of signals included.
+    """
     registry = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=registry, id="started", errors=kopf.ErrorsMode.PERMANENT)
+    async def _(**_: Any) -> None:
+        # kopf takes the signals a moment after it has called this.
+        asyncio.get_running_loop().call_later(SETTLED_SECONDS, started)
+
     for kind in KINDS.values():
         kopf.on.event(GROUP, VERSION, kind.plural, registry=registry, id=f"watch-{kind.plural}")(
             _watch(runtime, kind.name)

@@ -1,0 +1,238 @@
+"""The operator as a process with the rights that it has in production, and a metric whose value a test decides."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+
+from localcluster import Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMESPACE = "opssight-system"
+T = TypeVar("T")
+
+
+def eventually(what: str, question: Callable[[], T | bool | None], seconds: float = 30.0, pause: float = 0.25) -> T:
+    """The first answer that is true; fails with ``what`` and the last answer."""
+    deadline = time.monotonic() + seconds
+    answer: Any = None
+    while time.monotonic() < deadline:
+        answer = question()
+        if answer:
+            return answer  # type: ignore[no-any-return]
+        time.sleep(pause)
+    raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {answer!r}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def install(cluster: Cluster) -> None:
+    """CRDs, the operator's namespace, its ServiceAccount and roles; may be called again."""
+    cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(_namespace()))
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "rbac.yaml"))
+
+
+def _namespace() -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+
+
+class OperatorProcess:
+    """One replica; ``log`` is what it said."""
+
+    def __init__(self, cluster: Cluster, work: Path, name: str = "replica", **environment: str) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.metrics_port, self.health_port = free_port(), free_port()
+        self.log_file = work / f"{name}.log"
+        account = work / f"{name}.kubeconfig"
+        cluster.kubeconfig_for_service_account(NAMESPACE, "opssight-operator", account)
+        self._environment = {
+            **os.environ,
+            "KUBECONFIG": str(account),
+            "OPSSIGHT_IDENTITY": name,
+            "OPSSIGHT_OPERATOR_NAMESPACE": NAMESPACE,
+            "OPSSIGHT_METRICS_HOST": "127.0.0.1",
+            "OPSSIGHT_METRICS_PORT": str(self.metrics_port),
+            "OPSSIGHT_HEALTH_PORT": str(self.health_port),
+            "OPSSIGHT_LEASE_SECONDS": "6",
+            "OPSSIGHT_RENEW_SECONDS": "1",
+            "OPSSIGHT_BACKOFF_SECONDS": "1",
+            "OPSSIGHT_RULE_CHECK_SECONDS": "1",
+            "OPSSIGHT_SOURCE_INTERVAL_SECONDS": "5",
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> OperatorProcess:
+        """Start it; ``leads`` says when it works."""
+        with self.log_file.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "opssight_operator"], stdout=out, stderr=subprocess.STDOUT, env=self._environment
+            )
+        return self
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> float:
+        """SIGTERM; the seconds until it was gone."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        return time.monotonic() - began
+
+    def end(self) -> None:
+        """Gone, one way or another."""
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged."""
+        return self.log_file.read_text(errors="replace")
+
+    def get(self, path: str, port: int | None = None) -> tuple[int, str]:
+        """Status and text of a GET; 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.health_port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metrics(self) -> str:
+        """The text of /metrics."""
+        return self.get("/metrics", self.metrics_port)[1]
+
+    def leads(self) -> bool:
+        """Whether it says of itself that it leads."""
+        return "opssight_leader 1.0" in self.metrics()
+
+
+class Lever:
+    """A live exporter of ``lever{case="..."}`` gauges whose values the test sets."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+        lever = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                lines = [f'lever{{case="{case}"}} {value}' for case, value in sorted(lever.values.items())]
+                body = ("\n".join(lines) + "\n").encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class View:
+    """What a user sees of the resources of one namespace."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+
+    def apply(self, kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> None:
+        """kubectl apply, as a user does it."""
+        scoped = {} if kind == "MetricsSource" else {"namespace": self.namespace}
+        body = {
+            "apiVersion": "opssight.dev/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": name, **scoped, **metadata},
+            "spec": spec,
+        }
+        self.cluster.kubectl("apply", "-f", "-", input=json.dumps(body))
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """The object, or None."""
+        text = self.cluster.kubectl("get", kind, name, "-n", self.namespace, "--ignore-not-found", "-o", "json")
+        return json.loads(text) if text.strip() else None
+
+    def condition(self, kind: str, name: str, condition: str = "Ready") -> tuple[str, str, str]:
+        """Status, reason and message of a condition that speaks of the present generation; empty before."""
+        found = self.get(kind, name)
+        for said in (found or {}).get("status", {}).get("conditions", []):
+            if said["type"] == condition and said.get("observedGeneration") == found["metadata"]["generation"]:  # type: ignore[index]
+                return said["status"], said["reason"], said.get("message", "")
+        return "", "", ""
+
+    def reaches(self, kind: str, name: str, reason: str, condition: str = "Ready", seconds: float = 30) -> str:
+        """Wait for a reason; the message that comes with it."""
+        seen: list[tuple[str, str, str]] = [("", "", "")]
+
+        def look() -> str | None:
+            seen[0] = self.condition(kind, name, condition)
+            return (seen[0][2] or " ") if seen[0][1] == reason else None
+
+        try:
+            return eventually(f"{kind} {name} with {condition} {reason}", look, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; condition: {seen[0]}") from None
+
+    def events(self, reason: str) -> list[str]:
+        """The notes of all Events of a reason."""
+        items = json.loads(self.cluster.kubectl("get", "events.events.k8s.io", "-n", self.namespace, "-o", "json"))
+        return [item["note"] for item in items["items"] if item["reason"] == reason]
+
+
+def detector(case: str, **more: Any) -> dict[str, Any]:
+    """The spec of a fast detector on one lever."""
+    spec: dict[str, Any] = {
+        "sourceRef": {"name": "loop"},
+        "queries": [{"name": "lever", "expr": f'lever{{case="{case}"}}', "minDeviation": {"absolute": "1"}}],
+        "step": "2s",
+        "interval": "2s",
+        "trainingWindow": "10m",
+        "method": {"type": "ZScore", "zScore": {"sensitivity": "3"}},
+    }
+    return {**spec, **more}
+
+
+def policy(case: str, **more: Any) -> dict[str, Any]:
+    """The spec of a fast policy on one lever that records its threshold."""
+    spec: dict[str, Any] = {
+        "sourceRef": {"name": "loop"},
+        "expr": f'lever{{case="{case}"}}',
+        "history": {"window": "10m", "step": "2s", "minDuration": "1m", "minCoverage": "0.5"},
+        "interval": "2s",
+        "delivery": {"mode": "Record"},
+    }
+    return {**spec, **more}

@@ -1,0 +1,184 @@
+"""Replicas that die, hand over, stop, or lack a right."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from localcluster import Cluster
+
+from component.operator_process import NAMESPACE, Lever, OperatorProcess, View, detector, eventually, install, policy
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def lever(cluster: Cluster) -> Iterator[Lever]:
+    running = Lever()
+    running.values["crash"] = 10.0
+    cluster.add_scrape_target("lever", f"127.0.0.1:{running.port}", interval="1s")
+    now = time.time()
+    dice = random.Random(1)
+    labels = {"__name__": "lever", "case": "crash", "job": "lever", "instance": "lever"}
+    cluster.remote_write([(labels, [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)])])
+    yield running
+    cluster.remove_scrape_target("lever")
+    running.close()
+
+
+@pytest.fixture
+def installed(cluster: Cluster, lever: Lever) -> None:
+    install(cluster)
+    View(cluster, "").apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": {"timeout": "5s"}})
+
+
+def _rules(cluster: Cluster, namespace: str) -> dict[str, str]:
+    items = json.loads(cluster.kubectl("get", "prometheusrules", "-n", namespace, "-o", "json"))["items"]
+    return {item["metadata"]["name"]: item["metadata"]["uid"] for item in items}
+
+
+def _meaning(view: View) -> Any:
+    """The statuses without the numbers that move by themselves."""
+    adet, tpol = view.get("adet", "crash"), view.get("tpol", "crash")
+    assert adet is not None and tpol is not None
+    return (
+        [(c["type"], c["status"], c["reason"]) for c in adet["status"]["conditions"]],
+        adet["status"]["summary"],
+        [(c["type"], c["status"], c["reason"]) for c in tpol["status"]["conditions"]],
+        [(t.get("labels"), t["current"]) for t in tpol["status"]["thresholds"]],
+    )
+
+
+def test_twenty_kills_lose_nothing(cluster: Cluster, installed: None, namespace: str, tmp_path: Path) -> None:
+    view = View(cluster, namespace)
+    view.apply("AnomalyDetector", "crash", detector("crash", alert={"for": "1s"}))
+    frozen = {"cooldown": "1h"}  # the threshold may be decided once in this test, so that any other value is a loss
+    view.apply("ThresholdPolicy", "crash", policy("crash", guardrails=frozen))
+    replica = OperatorProcess(cluster, tmp_path).start()
+    try:
+        view.reaches("adet", "crash", "Loaded", "RuleLoaded", seconds=60)
+        view.reaches("tpol", "crash", "Loaded", "RuleLoaded", seconds=60)
+        before, objects = _meaning(view), _rules(cluster, namespace)
+        assert len(objects) == 2
+        recorded = f'opssight:threshold{{policy="crash",namespace="{namespace}"}}'
+        value = cluster.prometheus.query(recorded)[0]["value"][1]
+        dice = random.Random(7)
+        for _ in range(KILLS):
+            replica.kill()
+            assert [r["value"][1] for r in cluster.prometheus.query(recorded)] == [value]
+            replica.start()
+            time.sleep(dice.uniform(0.2, 2.5))
+            assert [r["value"][1] for r in cluster.prometheus.query(recorded)] == [value]
+        eventually("the replica leads again", replica.leads, 60)
+        eventually("the status is as it was", lambda: _meaning(view) == before, 60)
+        assert _rules(cluster, namespace) == objects
+    finally:
+        replica.end()
+    began = time.time()
+    assert (
+        cluster.prometheus.query(f"min_over_time(count({recorded})[{int(time.time() - began) + 20}s:1s])")[0]["value"][
+            1
+        ]
+        == "1"
+    )
+    assert "Traceback" not in replica.log, replica.log[-3000:]
+
+
+def test_garbage_collection_removes_the_rule_with_the_operator_dead(
+    cluster: Cluster, installed: None, namespace: str, tmp_path: Path
+) -> None:
+    view = View(cluster, namespace)
+    view.apply("ThresholdPolicy", "orphan", policy("crash"))
+    replica = OperatorProcess(cluster, tmp_path).start()
+    try:
+        view.reaches("tpol", "orphan", "Loaded", "RuleLoaded", seconds=60)
+    finally:
+        replica.kill()
+    assert _rules(cluster, namespace)
+    cluster.kubectl("delete", "tpol", "orphan", "-n", namespace, "--timeout=10s")
+    eventually("the rule is collected", lambda: not _rules(cluster, namespace))
+    eventually(
+        "Prometheus has dropped it",
+        lambda: not [g for g in cluster.prometheus.rule_groups() if namespace in g["name"]],
+    )
+
+
+def test_of_two_replicas_one_works_and_the_other_takes_over(
+    cluster: Cluster, installed: None, namespace: str, tmp_path: Path
+) -> None:
+    view = View(cluster, namespace)
+    first = OperatorProcess(cluster, tmp_path, "first").start()
+    eventually("the first leads", first.leads, 60)
+    second = OperatorProcess(cluster, tmp_path, "second").start()
+    try:
+        eventually("the second is ready to take over", lambda: second.get("/readyz")[0] == 200, 30)
+        time.sleep(2)
+        assert first.leads() and not second.leads()
+        first.kill()
+        began = time.monotonic()
+        view.apply("ThresholdPolicy", "late", policy("crash"))
+        view.reaches("tpol", "late", "Reconciled", seconds=30)
+        assert time.monotonic() - began < 30
+        assert second.leads()
+        took = second.stop()
+        assert took < 10
+        assert second.process is not None and second.process.returncode == 0
+        lease = json.loads(cluster.kubectl("get", "lease", "opssight-operator", "-n", NAMESPACE, "-o", "json"))
+        assert not lease["spec"].get("holderIdentity"), "a graceful stop gives the lease back"
+    finally:
+        first.end()
+        second.end()
+
+
+def test_a_stop_in_the_middle_of_a_slow_query_is_quick(
+    cluster: Cluster, installed: None, namespace: str, tmp_path: Path
+) -> None:
+    view = View(cluster, namespace)
+    slow = 'sum(count_over_time({__name__=~".+"}[10m:1s]))'
+    view.apply("AnomalyDetector", "busy", detector("crash", queries=[{"name": "slow", "expr": slow}]))
+    replica = OperatorProcess(cluster, tmp_path).start()
+    eventually("it leads", replica.leads, 60)
+    time.sleep(3)
+    assert replica.stop() < 10
+    cluster.kubectl("delete", "adet", "busy", "-n", namespace)
+
+
+def test_a_missing_right_is_named_and_waited_for(cluster: Cluster, installed: None, tmp_path: Path) -> None:
+    take = [{"op": "test", "path": "/rules/2/resources", "value": ["prometheusrules"]}]
+    take.append({"op": "replace", "path": "/rules/2/verbs", "value": ["get", "create", "delete"]})
+    cluster.kubectl("patch", "clusterrole", "opssight-operator", "--type=json", "-p", json.dumps(take))
+    replica = OperatorProcess(cluster, tmp_path).start()
+    try:
+        code, said = eventually("readiness says what is missing", lambda: _refusal(replica), 30)
+        assert code == 500
+        assert re.search(r"patch prometheusrules\.monitoring\.coreos\.com", said), said
+        assert "patch prometheusrules" in replica.log
+        assert replica.get("/healthz")[0] == 200
+        assert not replica.leads()
+    finally:
+        replica.end()
+        install(cluster)
+
+
+def _refusal(replica: OperatorProcess) -> tuple[int, str] | None:
+    code, said = replica.get("/readyz")
+    return (code, said) if code == 500 and "lacks" in said else None
+
+
+def test_the_first_event_is_handled_at_once(cluster: Cluster, installed: None, namespace: str, tmp_path: Path) -> None:
+    replica = OperatorProcess(cluster, tmp_path, OPSSIGHT_NAMESPACES=namespace).start()
+    view = View(cluster, namespace)
+    try:
+        eventually("it leads", replica.leads, 30)
+        began = time.monotonic()
+        view.apply("ThresholdPolicy", "first", policy("crash"))
+        view.reaches("tpol", "first", "Reconciled", seconds=15)
+        assert time.monotonic() - began < 15
+    finally:
+        replica.end()

@@ -1,0 +1,316 @@
+"""The loop on real servers: what a user applies, breaks, stops and deletes, and what is seen then."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from localcluster import Cluster
+
+from component.operator_process import Lever, OperatorProcess, View, detector, eventually, install, policy
+
+COUNTER = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def lever(cluster: Cluster) -> Iterator[Lever]:
+    running = Lever()
+    cluster.add_scrape_target("lever", f"127.0.0.1:{running.port}", interval="1s")
+    yield running
+    cluster.remove_scrape_target("lever")
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    install(cluster)
+    View(cluster, "").apply(
+        "MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": {"timeout": "5s", "maxSeries": 500}}
+    )
+    running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator"), OPSSIGHT_MAX_BACKOFF_SECONDS="4").start()
+    cluster.add_scrape_target("opssight", f"127.0.0.1:{running.metrics_port}", interval="1s", honor_labels=True)
+    eventually("the operator leads", running.leads)
+    yield running
+    running.end()
+    cluster.remove_scrape_target("opssight")
+    assert "Traceback" not in running.log, running.log[-3000:]
+    assert " 403 " not in running.log and "(403)" not in running.log, running.log[-3000:]
+
+
+@pytest.fixture
+def view(cluster: Cluster, namespace: str) -> View:
+    return View(cluster, namespace)
+
+
+@pytest.fixture
+def case(cluster: Cluster, lever: Lever) -> str:
+    """A lever of its own with ten minutes of quiet history around 10."""
+    name = f"case{next(COUNTER)}"
+    now = time.time()
+    dice = random.Random(name)
+    samples = [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)]
+    labels = {"__name__": "lever", "case": name, "job": "lever", "instance": "lever"}
+    cluster.remote_write([(labels, samples)])
+    lever.values[name] = 10.0
+    return name
+
+
+def rules(cluster: Cluster, fragment: str) -> list[dict[str, Any]]:
+    return [r for g in cluster.prometheus.rule_groups() if fragment in g["name"] for r in g["rules"]]
+
+
+def test_examples_become_ready_and_their_rules_are_loaded(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str
+) -> None:
+    view.apply("AnomalyDetector", "quiet", detector(case, alert={"for": "1s"}))
+    view.apply("ThresholdPolicy", "limit", policy(case))
+    view.reaches("adet", "quiet", "Reconciled")
+    view.reaches("tpol", "limit", "Reconciled")
+    view.reaches("adet", "quiet", "Loaded", "RuleLoaded")
+    view.reaches("tpol", "limit", "Loaded", "RuleLoaded")
+    seen = view.get("tpol", "limit")
+    assert seen is not None
+    assert 9 < float(seen["status"]["thresholds"][0]["current"]) < 11
+    series = view.get("adet", "quiet")["status"]["series"]  # type: ignore[index]
+    assert [s["state"] for s in series] == ["Normal"]
+    names = {r["name"] for r in rules(cluster, view.namespace)}
+    assert names == {"OpsSightAnomaly", "opssight:threshold"}
+    listed = cluster.kubectl("get", "adet,tpol", "-n", view.namespace)
+    assert "quiet" in listed and "limit" in listed and "Reconciled" in listed
+    recorded = cluster.prometheus.query(f'opssight:threshold{{policy="limit",namespace="{view.namespace}"}}')
+    assert len(recorded) == 1
+
+
+def test_a_fault_is_scored_told_and_fires(
+    cluster: Cluster, operator: OperatorProcess, view: View, lever: Lever, case: str
+) -> None:
+    view.apply("AnomalyDetector", "fault", detector(case, alert={"for": "1s"}))
+    view.reaches("adet", "fault", "Loaded", "RuleLoaded")
+    lever.values[case] = 50.0
+
+    def anomaly() -> Any:
+        found = (view.get("adet", "fault") or {}).get("status", {}).get("anomalies", [])
+        return found[0] if found else None
+
+    seen = eventually("an anomaly", anomaly)
+    assert "end" not in seen
+    assert float(seen["peakScore"]) > 1
+    assert 9 < float(seen["expected"]) < 11
+    assert float(seen["deviation"]) == pytest.approx(40, abs=2)
+    for word in ("observed", "expected", "since"):
+        assert word in seen["explanation"]
+    eventually("an Event", lambda: view.events("AnomalyStarted"))
+    alert = f'ALERTS{{alertname="OpsSightAnomaly",alertstate="firing",detector="fault",namespace="{view.namespace}"}}'
+    eventually("the alert fires", lambda: cluster.prometheus.query(alert))
+    assert f'opssight_anomaly_score{{case="{case}",detector="fault"' in operator.metrics()
+    assert view.condition("adet", "fault")[0] == "True"
+    lever.values[case] = 10.0
+    eventually("the episode ends", lambda: "end" in anomaly())
+    eventually("an Event of the end", lambda: view.events("AnomalyEnded"))
+
+
+def test_prometheus_goes_and_comes_back(cluster: Cluster, operator: OperatorProcess, view: View, case: str) -> None:
+    view.apply("AnomalyDetector", "held", detector(case, alert={"for": "1s"}))
+    view.apply("ThresholdPolicy", "held", policy(case))
+    view.reaches("adet", "held", "Reconciled")
+    view.reaches("tpol", "held", "Reconciled")
+    before = view.get("tpol", "held")["status"]["thresholds"][0]["current"]  # type: ignore[index]
+    kept = _rule_objects(cluster, view.namespace)
+    assert len(kept) == 2
+    cluster.stop_prometheus()
+    try:
+        view.reaches("tpol", "held", "PrometheusUnreachable")
+        message = view.reaches("adet", "held", "PrometheusUnreachable")
+        assert "Prometheus" in message
+        assert view.condition("adet", "held")[0] == "Unknown"
+        assert view.get("tpol", "held")["status"]["thresholds"][0]["current"] == before  # type: ignore[index]
+        assert _rule_objects(cluster, view.namespace) == kept
+        exported = f'opssight_threshold{{bound="upper",namespace="{view.namespace}",policy="held"}}'
+        assert exported in operator.metrics()
+        assert 'detector="held"' not in operator.metrics()
+    finally:
+        cluster.start_prometheus()
+    view.reaches("adet", "held", "Reconciled", seconds=15)
+    view.reaches("tpol", "held", "Reconciled", seconds=15)
+
+
+def _rule_objects(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    items = json.loads(cluster.kubectl("get", "prometheusrules", "-n", namespace, "-o", "json"))["items"]
+    return {item["metadata"]["name"]: (item["metadata"]["uid"], item["spec"]) for item in items}
+
+
+def test_a_spec_change_takes_effect_at_once_and_suspend_says_so(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str
+) -> None:
+    view.apply("AnomalyDetector", "slow", detector(case, interval="2m"))
+    view.reaches("adet", "slow", "Reconciled")
+    began = time.monotonic()
+    view.apply("AnomalyDetector", "slow", detector(case, interval="2m", suspend=True))
+    view.reaches("adet", "slow", "Suspended", seconds=10)
+    view.apply("AnomalyDetector", "slow", detector(case, interval="2m", alert={"for": "1s"}))
+    view.reaches("adet", "slow", "Reconciled", seconds=10)
+    assert time.monotonic() - began < 15
+    eventually("the rule object", lambda: _rule_objects(cluster, view.namespace))
+    view.apply("AnomalyDetector", "slow", detector(case, interval="2m"))
+    eventually("no rule object", lambda: not _rule_objects(cluster, view.namespace))
+
+
+ODD: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a typo in PromQL": ({"expr": "sum(lever"}, "InvalidQuery", "parse"),
+    "a query that Prometheus alone refuses": ({"expr": "lever * on(case) (lever or lever)"}, "Reconciled", ""),
+    "an empty result": ({"expr": "no_such_metric"}, "NoData", "no samples"),
+    "not a number": ({"expr": 'lever{case="CASE"} / 0 - lever{case="CASE"} / 0'}, "NoData", ""),
+    "infinity": ({"expr": 'lever{case="CASE"} / 0'}, "NoData", ""),
+    "a constant": ({"expr": "vector(7)"}, "Reconciled", ""),
+    "ten thousand series": (
+        {"expr": "many_series"},
+        "TooManySeries",
+        "500",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def many_series(cluster: Cluster) -> None:
+    now = time.time()
+    cluster.remote_write([({"__name__": "many_series", "n": str(n)}, [(now, 1.0)]) for n in range(10_000)])
+
+
+def test_odd_queries_each_get_their_condition_and_harm_nobody(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str, many_series: None
+) -> None:
+    view.apply("AnomalyDetector", "neighbour", detector(case))
+    for number, (query, _, _) in enumerate(ODD.values()):
+        spec = {"name": "odd", **query, "expr": query["expr"].replace("CASE", case)}
+        view.apply("AnomalyDetector", f"odd-{number}", detector(case, queries=[spec]))
+    view.reaches("adet", "neighbour", "Reconciled")
+    for number, (words, (_, reason, fragment)) in enumerate(ODD.items()):
+        if reason == "NoData":
+            status = eventually(words, lambda n=number: view.condition("adet", f"odd-{n}")[1])
+            assert status in ("NoData", "InsufficientHistory", "WarmingUp", "Pending") or status == "Reconciled", words
+            view_status = (view.get("adet", f"odd-{number}") or {})["status"]
+            assert view_status.get("summary", {}).get("anomalous", 0) == 0
+            if words == "an empty result":
+                assert fragment in view.reaches("adet", f"odd-{number}", "NoData")
+            continue
+        assert fragment in view.reaches("adet", f"odd-{number}", reason), words
+    assert view.condition("adet", "neighbour")[1] == "Reconciled"
+
+
+def test_tenants_are_kept_apart(cluster: Cluster, operator: OperatorProcess, view: View, case: str) -> None:
+    tenancy = {
+        "enforcedMatchers": [{"label": "namespace", "value": "$(namespace)"}],
+        "allowedNamespaces": {"matchLabels": {"tenant": "yes"}},
+    }
+    view.apply("MetricsSource", "tenants", {"url": cluster.prometheus_url, "tenancy": tenancy})
+    reference = {"sourceRef": {"name": "tenants"}}
+    other = [{"name": "other", "expr": 'http_requests_total{namespace="shop"}'}]
+    view.apply("AnomalyDetector", "foreign", detector(case, queries=other, **reference))
+    assert "does not serve" in view.reaches("adet", "foreign", "NotAllowed")
+    cluster.kubectl("label", "namespace", view.namespace, "tenant=yes")
+    eventually("the label counts", lambda: "namespace" in view.condition("adet", "foreign")[2])
+    message = view.reaches("adet", "foreign", "NotAllowed")
+    eventually(
+        "the query is refused by name", lambda: 'namespace = "shop"' in view.condition("adet", "foreign")[2], seconds=15
+    )
+    assert message
+    view.apply("AnomalyDetector", "confined", detector(case, **reference))
+    view.reaches("adet", "confined", "NoData")  # the lever has no namespace label, so that this tenant sees nothing
+
+
+def test_a_missing_source_is_named_and_recovers_when_it_appears(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str
+) -> None:
+    name = f"late-{case}"
+    view.apply("AnomalyDetector", "early", detector(case, sourceRef={"name": name}))
+    assert name in view.reaches("adet", "early", "SourceMissing")
+    view.apply("MetricsSource", name, {"url": cluster.prometheus_url})
+    view.reaches("adet", "early", "Reconciled", seconds=10)
+    cluster.kubectl("delete", "metricssource", name)
+    view.reaches("adet", "early", "SourceMissing", seconds=10)
+
+
+def test_a_foreign_rule_of_our_name_is_left_alone(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str
+) -> None:
+    foreign = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "opssight-adet-taken", "namespace": view.namespace},
+        "spec": {"groups": [{"name": "theirs", "rules": [{"record": "a", "expr": "vector(1)"}]}]},
+    }
+    cluster.kubectl("create", "-f", "-", input=json.dumps(foreign))
+    view.apply("AnomalyDetector", "taken", detector(case, alert={"for": "1s"}))
+    view.reaches("adet", "taken", "NameConflict")
+    assert _rule_objects(cluster, view.namespace)["opssight-adet-taken"][1] == foreign["spec"]
+
+
+def test_nothing_of_ours_carries_a_finalizer_or_an_annotation(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str
+) -> None:
+    view.apply("ThresholdPolicy", "plain", policy(case))
+    view.reaches("tpol", "plain", "Reconciled")
+    everything = json.loads(cluster.kubectl("get", "adet,tpol,prometheusrules", "-A", "-o", "json"))["items"]
+    everything += json.loads(cluster.kubectl("get", "msrc", "-o", "json"))["items"]
+    for item in everything:
+        metadata = item["metadata"]
+        assert "finalizers" not in metadata
+        assert set(metadata.get("annotations", {})) <= {"kubectl.kubernetes.io/last-applied-configuration"}
+
+
+def test_status_is_not_written_while_nothing_changes(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str
+) -> None:
+    view.apply("AnomalyDetector", "calm", detector(case))
+    view.apply("ThresholdPolicy", "calm", policy(case))
+    view.reaches("adet", "calm", "Reconciled")
+    view.reaches("tpol", "calm", "Loaded", "RuleLoaded")
+
+    def versions() -> list[str]:
+        return [view.get(kind, "calm")["metadata"]["resourceVersion"] for kind in ("adet", "tpol")]  # type: ignore[index]
+
+    before = versions()
+    time.sleep(8)  # four intervals
+    assert versions() == before
+
+
+def test_the_git_side_alert_survives_a_dead_operator(
+    cluster: Cluster, operator: OperatorProcess, view: View, lever: Lever, case: str, tmp_path: Path
+) -> None:
+    view.apply("ThresholdPolicy", "joined", policy(case))
+    view.reaches("tpol", "joined", "Loaded", "RuleLoaded")
+    threshold = f'max(opssight:threshold{{policy="joined",namespace="{view.namespace}"}})'
+    alert = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "from-git", "namespace": view.namespace},
+        "spec": {
+            "groups": [
+                {
+                    "name": f"git-{view.namespace}",
+                    "rules": [
+                        {
+                            "alert": "FromGit",
+                            "expr": f'lever{{case="{case}"}} > on() group_left() ({threshold} or on() vector(20))',
+                            "labels": {"case": case},
+                        }
+                    ],
+                }
+            ]
+        },
+    }
+    cluster.kubectl("create", "-f", "-", input=json.dumps(alert))
+    firing = f'ALERTS{{alertname="FromGit",alertstate="firing",case="{case}"}}'
+    lever.values[case] = 15.0  # above the learned 10.4, below the default of 20
+    eventually("it fires on the learned threshold", lambda: cluster.prometheus.query(firing))
+    cluster.kubectl("delete", "tpol", "joined", "-n", view.namespace)
+    eventually("the rule is gone", lambda: "opssight-tpol-joined" not in _rule_objects(cluster, view.namespace))
+    eventually("it is quiet on the default", lambda: not cluster.prometheus.query(firing), seconds=60)
+    lever.values[case] = 25.0
+    eventually("it fires on the default of Git", lambda: cluster.prometheus.query(firing), seconds=60)
