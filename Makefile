@@ -55,6 +55,7 @@ test: cluster ## Everything that can be checked on one machine
 generate: $(STAMP) ## Write crds/ and the generated docs anew
 	@$(BIN)/python -m opssight_operator.api.schema
 	@$(BIN)/python -m opssight_operator.api.docs
+	@$(BIN)/python -m opssight_operator.adapters.kubernetes.manifests
 
 clean: ## Remove what was made in the checkout
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -20,7 +20,7 @@ class Narrator:
     """Says what happens and how long it took; everything said can be kept as a picture."""
 
     def __init__(self, picture: Path | None) -> None:
-        self.console = Console(record=picture is not None, width=118, highlight=False)
+        self.console = Console(record=picture is not None, width=132, highlight=False)
         self.picture = picture
         self.began = time.monotonic()
 
@@ -50,6 +50,7 @@ def play(scene: Stage, narrator: Narrator) -> None:
     cluster = scene.cluster
     count = sights.wait_for("every resource Ready", sights.all_ready(cluster), 120)
     narrator.step(f"{count} resources are Ready")
+    sights.wait_for("the owned rules loaded", sights.all_loaded(cluster), 60)
     thresholds = sights.wait_for("recorded thresholds in Prometheus", sights.recorded_thresholds(cluster), 60)
     narrator.step(f"Prometheus has recorded {len(thresholds)} thresholds learned from two weeks of history")
     kubectl_shown(narrator, scene, "get", "metricssources")

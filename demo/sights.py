@@ -72,6 +72,22 @@ def all_ready(cluster: Cluster) -> Question[int]:
     return look
 
 
+def all_loaded(cluster: Cluster) -> Question[int]:
+    """Prometheus lists every rule that a detector or policy owns, and has evaluated the recording ones."""
+
+    def look() -> int | None:
+        rows = [
+            c
+            for kind in ("anomalydetectors", "thresholdpolicies")
+            for item in objects(cluster, kind)
+            for c in item.get("status", {}).get("conditions", [])
+            if c["type"] == "RuleLoaded"
+        ]
+        return len(rows) if rows and all(c["reason"] in ("Loaded", "NoRule") for c in rows) else None
+
+    return look
+
+
 def recorded_thresholds(cluster: Cluster) -> Question[list[tuple[dict[str, str], float]]]:
     """The thresholds that Prometheus itself has recorded."""
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,7 +42,7 @@ def free_port() -> int:
 def process(arguments: list[str], log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A child that is ended by SIGTERM, and by SIGKILL when it does not listen within 10 s."""
     with log.open("wb") as out:
-        child = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=ROOT)  # noqa: S603
+        child = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=ROOT)
     try:
         yield child
     finally:
@@ -65,7 +65,8 @@ def install(cluster: Cluster) -> None:
 
 def operator_environment(cluster: Cluster, metrics_port: int, health_port: int, work: Path) -> dict[str, str]:
     """The environment of the operator: a token of its own ServiceAccount, never the administrator's."""
-    kubeconfig = cluster.kubeconfig_for_service_account(OPERATOR_NAMESPACE, "opssight-operator", work / "operator.kubeconfig")
+    account = work / "operator.kubeconfig"
+    kubeconfig = cluster.kubeconfig_for_service_account(OPERATOR_NAMESPACE, "opssight-operator", account)
     return os.environ | {
         "KUBECONFIG": str(kubeconfig),
         "OPSSIGHT_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
@@ -84,19 +85,15 @@ def apply_examples(cluster: Cluster) -> None:
 
 
 @contextlib.contextmanager
-def stage(work: Path, say: object = None) -> Iterator[Stage]:
+def stage(work: Path, tell: Callable[[str], None]) -> Iterator[Stage]:
     """Everything up, the examples applied; everything down again at the end."""
-    tell = say if callable(say) else (lambda _: None)
     tell("etcd, kube-apiserver, kube-controller-manager, prometheus-operator, and Prometheus with two weeks of history")
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(Cluster.demo(work / "cluster"))
         shop_port, metrics_port, health_port = free_port(), free_port(), free_port()
         tell("a live shop that goes on where the history ends")
-        stack.enter_context(
-            process(
-                [sys.executable, "-m", "localcluster.shop", "--port", str(shop_port)], work / "shop.log", dict(os.environ)
-            )
-        )
+        shop = [sys.executable, "-m", "localcluster.shop", "--port", str(shop_port)]
+        stack.enter_context(process(shop, work / "shop.log", dict(os.environ)))
         cluster.add_scrape_target("shop", f"127.0.0.1:{shop_port}", {"namespace": SHOP_NAMESPACE}, interval="5s")
         cluster.add_scrape_target("opssight", f"127.0.0.1:{metrics_port}", {}, interval="5s", honor_labels=True)
         tell("the CRDs and the operator, with the ServiceAccount and the rights it has in production")
