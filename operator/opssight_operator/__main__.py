@@ -140,6 +140,8 @@ class Operator:
             read_secret=lookups.secret,
             namespace_labels=lambda name: labels.get(name, {}),
             queried=self.telemetry.queried,
+            cache_bytes=settings.cache_bytes,
+            overlap_seconds=settings.late_sample_seconds,
         )
         compute = ThreadCompute(settings.compute_threads)
         recorder = EventRecorder(self.api, controller="opssight.dev/operator", instance=self.identity)

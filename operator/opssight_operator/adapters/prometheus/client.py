@@ -101,6 +101,10 @@ class PrometheusClient:
             return ServerInfo()
         return ServerInfo(_flavour(build.application, build.version, build.go_version, hosted=hosted), build.version)
 
+    def retire(self) -> None:
+        """Keep no connections; requests that are under way end by themselves."""
+        self._connect.close()
+
     def close(self) -> None:
         """End what is under way and close all connections."""
         self._session.cut()

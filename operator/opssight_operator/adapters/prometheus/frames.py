@@ -24,6 +24,22 @@ _BLOCK = 65_536  # cells that are moved at once
 _CELL = 8  # bytes
 
 
+def too_many_series(limit: int) -> TooManySeries:
+    """A query returned more series than it may."""
+    return TooManySeries(
+        f"the query returned more than {limit} series, which is the limit of its source (limits.maxSeries); "
+        "aggregate it, for example with sum by (...)"
+    )
+
+
+def too_much_data(limit: int, rows: int) -> TooMuchData:
+    """A query returned more points than may be held."""
+    return TooMuchData(
+        f"the query returned more than {limit} points ({rows} a series); "
+        "use a shorter window, a longer step, or fewer series"
+    )
+
+
 class FrameBuilder:
     """Collects the series of one or more answers on a ``grid``.
 
@@ -51,15 +67,9 @@ class FrameBuilder:
             return found
         column = len(self._columns)
         if column >= self._max_series:
-            raise TooManySeries(
-                f"the query returned more than {self._max_series} series, which is the limit of its source "
-                "(limits.maxSeries); aggregate it, for example with sum by (...)"
-            )
+            raise too_many_series(self._max_series)
         if (column + 1) * self.grid.rows > self._max_cells:
-            raise TooMuchData(
-                f"the query returned more than {self._max_cells} points ({self.grid.rows} a series); "
-                "use a shorter window, a longer step, or fewer series"
-            )
+            raise too_much_data(self._max_cells, self.grid.rows)
         if column >= self._room:
             self._grow(max(_ROOM, int(self._room * _GROWTH)))
         self._columns[key] = column

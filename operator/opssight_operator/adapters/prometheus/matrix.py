@@ -18,7 +18,7 @@ from .answers import Matrix
 from .decimals import decimal
 from .frames import FrameBuilder
 from .grid import Grid
-from .samples import Samples, read_samples
+from .samples import Samples, milliseconds, read_samples
 
 _RESULT = b'"result":['
 _METRIC = b'{"metric":'
@@ -82,7 +82,7 @@ class _Reader:
         for series in answer.data.result:
             left_out += bool(series.histograms)
             if series.values:
-                moments = np.array([round(seconds * 1000) for seconds, _ in series.values], dtype=np.int64)
+                moments = np.array([milliseconds(seconds) for seconds, _ in series.values], dtype=np.int64)
                 values = np.array([decimal(text.encode()) for _, text in series.values])
                 self._put([series.metric], Samples([len(values)], moments, values))
         if left_out:

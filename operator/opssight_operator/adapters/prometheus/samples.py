@@ -18,6 +18,7 @@ from .decimals import REACH, Words, decimal, decimals, eight_digits, windows
 
 Milliseconds = NDArray[np.int64]
 
+_LATEST = 2.0**43  # seconds
 SMALL = 2048  # bytes; below that, starting numpy takes longer than reading the text one by one
 _BETWEEN = b"],["  # two samples
 _HEAD = 18  # bytes from the last two of the value before to the value: 2 + '"],[' + 10 digits + ',"'
@@ -69,9 +70,16 @@ def _one_by_one(pieces: Sequence[Buffer]) -> Samples:
     for piece in pieces:
         pairs = _decode(b"".join((b"[[", piece, b"]]")))
         counts.append(len(pairs))
-        moments.extend(round(seconds * 1000) for seconds, _ in pairs)
+        moments.extend(milliseconds(seconds) for seconds, _ in pairs)
         values.extend(decimal(text.encode()) for _, text in pairs)
     return Samples(counts, np.array(moments, dtype=np.int64), np.array(values, dtype=np.float64))
+
+
+def milliseconds(seconds: float) -> int:
+    """A time as Prometheus counts it; ``ValueError`` for one beyond all calendars."""
+    if not abs(seconds) < _LATEST:
+        raise ValueError(f"{seconds} is not a time")
+    return round(seconds * 1000)
 
 
 def _at_once(pieces: Sequence[Buffer]) -> Samples | None:

@@ -4,41 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
+import itertools
+import ssl
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from opssight_operator.api.base import seconds
-from opssight_operator.api.metrics_source import MetricsSource, SecretKeyRef
-from opssight_operator.core.observation import Frame, LoadedRule, ServerInfo
+from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec, SecretKeyRef
+from opssight_operator.core.observation import ServerInfo
 from opssight_operator.core.tenancy import enforce
-from opssight_operator.errors import NotAllowed, OpsSightError, SourceMissing
+from opssight_operator.errors import NotAllowed, OpsSightError, PrometheusUnreachable, SourceMissing, SpecError
 
 from .client import Limits, PrometheusClient
-from .grid import Grid
+from .source import BoundSource
+from .window_cache import OVERLAP_SECONDS, WindowCache
 
 T = TypeVar("T")
 SecretReader = Callable[[str], Awaitable[Mapping[str, str]]]
 """The ``data`` (base64) of a Secret of the operator's own namespace, by name."""
 NamespaceLabels = Callable[[str], Mapping[str, str]]
+Queried = Callable[[str, str, float], None]
+"""Is told of each request: the source, the outcome and the seconds."""
+
 SECRET_SECONDS = 60.0  # a rotated token is noticed within this
+CONFINED = 4096  # expressions whose confined form is remembered
+CACHE_BYTES = 268_435_456
 
-
-@dataclass(slots=True)
-class _Known:
-    source: MetricsSource
-    gate: asyncio.Semaphore
-    client: PrometheusClient | None = None
-    token: str | None = None
-    certificates: str | None = None
-    secrets_read_at: float = float("-inf")
-    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+_numbers = itertools.count()
 
 
 class Sources:
-    """``ports.Sources``: one client a source, shared by all who use it."""
+    """``ports.Sources``: one client a source, shared by all who use it; one cache of windows for all."""
 
     def __init__(
         self,
@@ -47,130 +47,199 @@ class Sources:
         max_cells: int,
         read_secret: SecretReader,
         namespace_labels: NamespaceLabels,
-        queried: Callable[[str, str, float], None] = lambda *_: None,
+        queried: Queried = lambda *_: None,
+        cache_bytes: int = CACHE_BYTES,
+        overlap_seconds: float = OVERLAP_SECONDS,
     ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="prometheus")
         self._max_cells = max_cells
         self._read_secret = read_secret
         self._namespace_labels = namespace_labels
         self._queried = queried
-        self._known: dict[str, _Known] = {}
+        self._cache = WindowCache(cache_bytes, overlap_seconds)
+        self._confiner = _Confiner(self._pool)
+        self._known: dict[str, _Source] = {}
 
     def update(self, source: MetricsSource) -> None:
-        """Add or replace a source; requests that are under way keep the old one."""
+        """Add or replace a source; requests that are under way end with the old one."""
         name = source.metadata.name
+        old = self._known.get(name)
+        if old is not None and old.resource.spec == source.spec:
+            old.resource = source
+            return
         self.remove(name)
-        self._known[name] = _Known(source, asyncio.Semaphore(source.spec.limits.concurrency))
+        self._known[name] = _Source(
+            source, self._pool, self._max_cells, self._read_secret, self._queried, self._confiner
+        )
 
     def remove(self, name: str) -> None:
-        """Forget a source and close its connections."""
+        """Forget a source, its connections and its windows."""
         old = self._known.pop(name, None)
-        if old is not None and old.client is not None:
-            self._pool.submit(old.client.close)
+        if old is not None:
+            old.retire()
+            self._cache.forget(lambda key: isinstance(key, tuple) and key[0] == old.identity)
 
     def get(self, source_name: str) -> MetricsSource | None:
         """The resource itself."""
         known = self._known.get(source_name)
-        return known.source if known else None
+        return known.resource if known else None
 
     def bind(self, source_name: str, namespace: str) -> BoundSource:
         """The source as ``namespace`` may use it; raises ``SourceMissing`` or ``NotAllowed``."""
-        known = self._of(source_name)
-        tenancy = known.source.spec.tenancy
-        if tenancy.allowed_namespaces is not None:
-            allowed = tenancy.allowed_namespaces
-            labels = self._namespace_labels(namespace) if allowed.match_labels else {}
-            selected = bool(allowed.match_labels) and allowed.match_labels.items() <= labels.items()
-            if namespace not in allowed.names and not selected:
+        tenancy = self._of(source_name).resource.spec.tenancy
+        allowed = tenancy.allowed_namespaces
+        if allowed is not None and namespace not in allowed.names:
+            labels = self._namespace_labels(namespace)
+            if not allowed.match_labels or not allowed.match_labels.items() <= labels.items():
                 raise NotAllowed(
                     f"MetricsSource {source_name} does not serve namespace {namespace}; its administrator can add it "
                     "to spec.tenancy.allowedNamespaces"
                 )
         matchers = {m.label: m.value.replace("$(namespace)", namespace) for m in tenancy.enforced_matchers}
-        return BoundSource(self, source_name, matchers)
+        return BoundSource(lambda: self._of(source_name), self._cache, matchers)
 
     async def probe(self, source_name: str) -> ServerInfo:
         """Who answers behind the source."""
-        return await self.ask(source_name, lambda client: client.server())
+        return await self._of(source_name).ask(lambda client: client.server())
 
-    async def ask(self, source_name: str, question: Callable[[PrometheusClient], T]) -> T:
+    def close(self) -> None:
+        """End what is under way; the threads are free soon after."""
+        for known in self._known.values():
+            known.cut()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _of(self, name: str) -> _Source:
+        known = self._known.get(name)
+        if known is None:
+            raise SourceMissing(f"there is no MetricsSource named {name}; create it, or set spec.sourceRef.name")
+        return known
+
+
+class _Confiner:
+    """Remembers what ``enforce`` said; it parses, and a tenant can make that slow, so that it runs in a thread."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._said: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], str | SpecError] = OrderedDict()
+
+    async def confine(self, expression: str, matchers: Mapping[str, str]) -> str:
+        if not matchers:
+            return expression
+        key = expression, tuple(matchers.items())
+        said = self._said.get(key)
+        if said is None:
+            said = await asyncio.get_running_loop().run_in_executor(self._pool, _enforced, expression, matchers)
+            self._said[key] = said
+            while len(self._said) > CONFINED:
+                self._said.popitem(last=False)
+        else:
+            self._said.move_to_end(key)
+        if isinstance(said, SpecError):
+            raise type(said)(str(said))
+        return said
+
+
+class _Source:
+    """``source.Desk``: one source with its client, which is made when it is first needed."""
+
+    def __init__(
+        self,
+        resource: MetricsSource,
+        pool: ThreadPoolExecutor,
+        max_cells: int,
+        read_secret: SecretReader,
+        queried: Queried,
+        confiner: _Confiner,
+    ) -> None:
+        self.resource = resource
+        self.identity = next(_numbers)
+        self.limits = limits_of(resource.spec, max_cells)
+        self.confine = confiner.confine
+        self._pool = pool
+        self._read_secret = read_secret
+        self._queried = queried
+        self._gate = asyncio.Semaphore(resource.spec.limits.concurrency)
+        self._opening = asyncio.Lock()
+        self._client: PrometheusClient | None = None
+        self._token: str | None = None
+        self._certificates: str | None = None
+        self._secrets_read_at = float("-inf")
+
+    async def ask(self, question: Callable[[PrometheusClient], T]) -> T:
         """Ask in a worker thread, as many at once as the source allows."""
-        known = self._of(source_name)
-        async with known.gate:
-            client = await self._client(known)
+        async with self._gate:
+            client = await self._open()
             began = time.monotonic()
             outcome = "ok"
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._pool, question, client)
             except OpsSightError as error:
                 outcome = error.reason
+                if isinstance(error, PrometheusUnreachable):
+                    self._secrets_read_at = float("-inf")  # the token may have been replaced
                 raise
             finally:
-                self._queried(source_name, outcome, time.monotonic() - began)
+                self._queried(self.resource.metadata.name, outcome, time.monotonic() - began)
 
-    def close(self) -> None:
+    def retire(self) -> None:
+        """Keep no connections; requests that are under way end by themselves."""
+        if self._client is not None:
+            self._client.retire()
+
+    def cut(self) -> None:
         """End what is under way."""
-        for known in self._known.values():
-            if known.client is not None:
-                known.client.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._client is not None:
+            self._client.close()
 
-    def _of(self, name: str) -> _Known:
-        known = self._known.get(name)
-        if known is None:
-            raise SourceMissing(f"there is no MetricsSource named {name}; create it, or set spec.sourceRef.name")
-        return known
+    async def _open(self) -> PrometheusClient:
+        async with self._opening:
+            spec = self.resource.spec
+            if time.monotonic() - self._secrets_read_at > SECRET_SECONDS:
+                await self._read_secrets(spec)
+            if self._client is None:
+                self._client = self._made(spec)
+            return self._client
 
-    async def _client(self, known: _Known) -> PrometheusClient:
-        async with known.opening:
-            if time.monotonic() - known.secrets_read_at > SECRET_SECONDS:
-                await self._read_secrets(known)
-            if known.client is None:
-                spec = known.source.spec
-                limits = Limits(
-                    seconds=seconds(spec.limits.timeout),
-                    max_series=spec.limits.max_series,
-                    max_points=spec.limits.max_points_per_query,
-                    max_bytes=spec.limits.max_bytes,
-                    max_cells=self._max_cells,
-                    connections=spec.limits.concurrency,
-                )
-                known.client = PrometheusClient(
-                    spec.url, limits, token=lambda: known.token, certificates=known.certificates
-                )
-            return known.client
+    def _made(self, spec: MetricsSourceSpec) -> PrometheusClient:
+        try:
+            return PrometheusClient(spec.url, self.limits, token=lambda: self._token, certificates=self._certificates)
+        except (ssl.SSLError, ValueError) as error:
+            secret = spec.tls.ca_secret_ref.name if spec.tls else ""
+            raise PrometheusUnreachable(f"Secret {secret} of tls.caSecretRef holds no PEM certificates") from error
 
-    async def _read_secrets(self, known: _Known) -> None:
-        spec = known.source.spec
-        known.token = await self._value(spec.auth.bearer_token.secret_ref) if spec.auth else None
+    async def _read_secrets(self, spec: MetricsSourceSpec) -> None:
+        self._token = await self._value(spec.auth.bearer_token.secret_ref) if spec.auth else None
         certificates = await self._value(spec.tls.ca_secret_ref) if spec.tls else None
-        if certificates != known.certificates and known.client is not None:
-            self._pool.submit(known.client.close)
-            known.client = None
-        known.certificates = certificates
-        known.secrets_read_at = time.monotonic()
+        if certificates != self._certificates:
+            self.retire()
+            self._client = None
+        self._certificates = certificates
+        self._secrets_read_at = time.monotonic()
 
     async def _value(self, reference: SecretKeyRef) -> str:
         data = await self._read_secret(reference.name)
         if reference.key not in data:
             raise SourceMissing(f"Secret {reference.name} of the operator's namespace has no key {reference.key}")
-        return base64.b64decode(data[reference.key]).decode(errors="replace").strip()
+        try:
+            return base64.b64decode(data[reference.key]).decode().strip()
+        except (binascii.Error, UnicodeDecodeError):
+            raise SourceMissing(f"key {reference.key} of Secret {reference.name} is not text") from None
 
 
-class BoundSource:
-    """``ports.MetricSource``: every query carries the matchers of its namespace."""
+def limits_of(spec: MetricsSourceSpec, max_cells: int) -> Limits:
+    """The limits of a source, in the units of the client."""
+    return Limits(
+        seconds=seconds(spec.limits.timeout),
+        max_series=spec.limits.max_series,
+        max_points=spec.limits.max_points_per_query,
+        max_bytes=spec.limits.max_bytes,
+        max_cells=max_cells,
+        connections=spec.limits.concurrency,
+    )
 
-    def __init__(self, sources: Sources, name: str, matchers: Mapping[str, str]) -> None:
-        self._sources = sources
-        self._name = name
-        self._matchers = matchers
 
-    async def range(self, expr: str, start: float, end: float, step: float) -> Frame:
-        """Samples of ``expr``, confined, at ``start, start + step, ...`` up to and including ``end``."""
-        confined = enforce(expr, self._matchers)
-        grid = Grid.of(start, end, step)
-        return await self._sources.ask(self._name, lambda client: client.range(confined, grid))
-
-    async def rules(self, group: str) -> tuple[LoadedRule, ...]:
-        """The rules of one group as Prometheus lists them."""
-        return await self._sources.ask(self._name, lambda client: client.rules(group))
+def _enforced(expression: str, matchers: Mapping[str, str]) -> str | SpecError:
+    try:
+        return enforce(expression, matchers)
+    except SpecError as error:
+        return error
