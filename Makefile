@@ -41,7 +41,7 @@ layers: $(STAMP)
 
 unit: $(STAMP)
 	@echo "==> unit"
-	@$(BIN)/python -m pytest -q tests/unit tests/contract
+	@$(BIN)/python -m pytest -q -n 2 tests/unit tests/contract
 
 check: ## Lint, types, layers and unit tests, in under a minute
 	@$(MAKE) --no-print-directory -j2 lint layers types
