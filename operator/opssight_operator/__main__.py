@@ -141,7 +141,6 @@ class Operator:
             namespace_labels=lambda name: labels.get(name, {}),
             queried=self.telemetry.queried,
             cache_bytes=settings.cache_bytes,
-            cache_bytes=settings.cache_bytes,
             overlap_seconds=settings.late_sample_seconds,
         )
         compute = ThreadCompute(settings.compute_threads)

@@ -35,9 +35,11 @@ def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     )
     running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator"), OPSSIGHT_MAX_BACKOFF_SECONDS="4").start()
     cluster.add_scrape_target("opssight", f"127.0.0.1:{running.metrics_port}", interval="1s", honor_labels=True)
-    eventually("the operator leads", running.leads)
-    yield running
-    running.end()
+    try:
+        eventually("the operator leads", running.leads)
+        yield running
+    finally:
+        running.end()
     cluster.remove_scrape_target("opssight")
     assert "Traceback" not in running.log, running.log[-3000:]
     assert " 403 " not in running.log and "(403)" not in running.log, running.log[-3000:]
