@@ -7,6 +7,7 @@ heavy queries are retried, and the whole answer is held as text and again as Pyt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -18,7 +19,7 @@ from opssight_operator.errors import OpsSightError, PrometheusUnreachable
 from .errors import ours, refused, too_late, too_long
 from .transport import Deadline
 
-PIECE = 524_288  # bytes that are read at once
+PIECE = 458_752  # bytes that are read at once: more is faster, and needs more room
 REFUSAL = 65_536  # bytes of an answer other than 200 that are read at most
 CONNECT_SECONDS = 5.0
 USER_AGENT = "opssight-operator"
@@ -39,10 +40,8 @@ class Answer(requests.Response):
         """The body, piece by piece; raises errors of ours alone."""
         held = 0
         while True:
-            try:
+            with meaning(self.deadline):
                 piece: bytes = self.raw.read(PIECE, decode_content=False)
-            except Exception as error:
-                raise _meant(error, self.deadline) from error
             if self.deadline.expired:  # what a dead socket gives looks like an end
                 raise too_late(self.deadline.seconds)
             if not piece:
@@ -96,23 +95,21 @@ class PrometheusSession(requests.Session):
         deadline = Deadline(self._seconds)
         self._under_way.add(deadline)
         try:
-            with deadline:
+            with meaning(deadline), deadline:
                 response = super().request(
                     method,
                     url,
                     **fields,
                     headers=self._headers(options.get("headers")),
-                    timeout=(min(CONNECT_SECONDS, self._seconds), self._seconds),
+                    timeout=(min(CONNECT_SECONDS, self._seconds), self._seconds + 1),  # the deadline comes first
                     allow_redirects=False,
                     stream=True,
                 )
             return self._answer(response, deadline)
-        except Exception as error:
+        except BaseException:
             deadline.done()
             self._under_way.discard(deadline)
-            if isinstance(error, OpsSightError):
-                raise
-            raise _meant(error, deadline) from error
+            raise
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: otherwise requests reads the whole body of a redirect, to prepare for one that is not followed."""
@@ -158,5 +155,15 @@ def _beginning(answer: Answer) -> bytes:
     return body
 
 
-def _meant(error: Exception, deadline: Deadline) -> Exception:
-    return too_late(deadline.seconds) if deadline.expired else ours(error) or error
+@contextmanager
+def meaning(deadline: Deadline) -> Iterator[None]:
+    """Turns what a connection raises into errors of ours."""
+    try:
+        yield
+    except OpsSightError:
+        raise
+    except Exception as error:
+        meant = too_late(deadline.seconds) if deadline.expired else ours(error)
+        if meant is None:
+            raise
+        raise meant from error
