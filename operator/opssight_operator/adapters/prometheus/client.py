@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -134,31 +135,32 @@ class PrometheusClient:
             "limit": str(self._limits.max_series + 1),  # servers that do not know it send all
         }
         moments = [datetime.fromtimestamp(part.start / 1000, UTC)] * 2  # replaced by the parameters, which are exact
-        try:
+        with _meaning():
             answer: Answer = self._connect.custom_query_range(expression, *moments, step="", params=parameters)
             with answer:
                 return read_matrix(answer.pieces(), part, builder)
-        except OpsSightError:
-            raise
-        except Exception as error:
-            raise _meant(error) from error
 
     def _get(self, path: str, kind: type[Any], parameters: dict[str, str]) -> Any:
-        try:
-            with self._ask(self._url + path, parameters) as answer:
-                return msgspec.json.decode(answer.whole(), type=kind)
-        except OpsSightError:
-            raise
-        except Exception as error:
-            raise _meant(error) from error
+        with _meaning(), self._ask(self._url + path, parameters) as answer:
+            return msgspec.json.decode(answer.whole(), type=kind)
 
     def _ask(self, url: str, parameters: dict[str, str] | None = None) -> Answer:
         return self._session.request("GET", url, params=parameters)
 
 
-def _meant(error: Exception) -> Exception:
-    # what reads an answer raises ValueError for numbers and labels that are none
-    return ours(error) or (ours(UnicodeError()) if isinstance(error, ValueError) else None) or error
+@contextmanager
+def _meaning() -> Iterator[None]:
+    """Turns what reading an answer raises into errors of ours."""
+    try:
+        yield
+    except OpsSightError:
+        raise
+    except Exception as error:
+        # ValueError is what numbers, times and sizes raise that are none
+        meant = ours(error) or (ours(UnicodeError()) if isinstance(error, ValueError) else None)
+        if meant is None:
+            raise
+        raise meant from error
 
 
 def _seconds(milliseconds: int) -> str:

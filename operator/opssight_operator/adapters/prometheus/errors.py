@@ -15,8 +15,10 @@ import ssl
 
 import msgspec
 import prometheus_api_client.exceptions
+import requests.cookies
 import requests.exceptions
 import urllib3.exceptions
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from opssight_operator.errors import (
     InvalidQuery,
@@ -38,7 +40,7 @@ _TYPES_OF_LOAD = frozenset({"timeout", "canceled", "too_many_requests", "unavail
 FOREIGN: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "a proxy stood in the way, and none is used"),
     (
-        (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError),
+        (requests.exceptions.SSLError, urllib3.exceptions.SSLError, CertificateError, ssl.SSLError),
         "its TLS certificate is not trusted, or TLS failed; tls.caSecretRef names the certificates to trust",
     ),
     ((urllib3.exceptions.NameResolutionError, socket.gaierror), "its host name cannot be resolved"),
@@ -64,6 +66,7 @@ FOREIGN: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
         (
             requests.exceptions.InvalidJSONError,
             requests.exceptions.ContentDecodingError,
+            requests.cookies.CookieConflictError,
             urllib3.exceptions.DecodeError,
             prometheus_api_client.exceptions.PrometheusApiClientException,
             prometheus_api_client.exceptions.MetricValueConversionError,

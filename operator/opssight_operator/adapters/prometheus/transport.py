@@ -7,6 +7,7 @@ too slow. Here each request has a moment at which its socket is shut down, whate
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import ssl
 import threading
@@ -92,10 +93,21 @@ def trust(certificates: str | None) -> ssl.SSLContext:
     return context
 
 
+class _Response(http.client.HTTPResponse):
+    """Refuses a chunk of negative size, which the standard library takes for "all that comes"."""
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise http.client.IncompleteRead(b"")
+        return size
+
+
 class _Watched:
     """What a connection does before it waits for an answer."""
 
-    sock: socket.socket | None
+    response_class: Any = _Response
+    sock: Any
 
     def getresponse(self) -> Any:
         deadline: Deadline | None = getattr(_current, "deadline", None)

@@ -1,0 +1,349 @@
+"""A server that is broken, slow or malicious: the right error, on time, in little memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import struct
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from opssight_operator.adapters.prometheus.client import Limits, PrometheusClient
+from opssight_operator.adapters.prometheus.grid import Grid
+from opssight_operator.core.observation import Frame
+from opssight_operator.errors import (
+    InvalidQuery,
+    OpsSightError,
+    PrometheusOverloaded,
+    PrometheusUnreachable,
+    TooMuchData,
+)
+
+SECONDS = 0.3
+LATE = f"within {SECONDS} s"  # cases that end by the deadline; the others end before it
+GRID = Grid(1_700_000_040_000, 60_000, 2)
+Behaviour = Callable[[socket.socket], None]
+
+GOOD = json.dumps(
+    {
+        "status": "success",
+        "data": {
+            "resultType": "matrix",
+            "result": [{"metric": {"a": "1"}, "values": [[1700000040, "1"], [1700000100, "2"]]}],
+        },
+    }
+).encode()
+
+
+@dataclass
+class Server:
+    """Accepts, reads one request, behaves; what was asked is kept."""
+
+    behaviour: Behaviour
+    requests: list[bytes] = field(default_factory=list)
+    url: str = ""
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """All of it: closing a socket that was not read to its end resets the connection."""
+    with connection.makefile("rb") as lines:
+        head = b""
+        while (line := lines.readline()) not in (b"", b"\r\n"):
+            head += line
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+        return head and head + b"\r\n" + lines.read(length)
+
+
+@contextmanager
+def served(behaviour: Behaviour) -> Iterator[Server]:
+    server = Server(behaviour)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    ending = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            request = read_request(connection)
+            if request:
+                server.requests.append(request)
+                server.behaviour(connection)
+
+    def accept() -> None:
+        while not ending.is_set():
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                threading.Thread(target=handle, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        ending.set()
+        with suppress(OSError), socket.create_connection(listener.getsockname(), timeout=1):
+            pass
+        thread.join(5)
+        listener.close()
+
+
+def ask(url: str, seconds: float = 10.0) -> Frame:
+    client = PrometheusClient(url, Limits(seconds=seconds, max_bytes=300_000))
+    try:
+        return client.range("x", GRID)
+    finally:
+        client.close()
+
+
+def says(status: str, body: bytes = b"", **headers: str) -> Behaviour:
+    """An answer of known length."""
+    head = {"Content_Type": "application/json", "Content_Length": str(len(body)), **headers}
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in head.items())
+    return lambda connection: connection.sendall(f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body)
+
+
+def chunk(body: bytes) -> bytes:
+    return f"{len(body):x}\r\n".encode() + body + b"\r\n"
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+START = b'{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[['
+
+
+def for_ever(start: bytes, piece: bytes, pause: float = 0.0) -> Behaviour:
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(start)
+        while True:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+    return behave
+
+
+def reset(start: bytes) -> Behaviour:
+    def behave(connection: socket.socket) -> None:
+        if start:
+            connection.sendall(start)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    return behave
+
+
+def silence(connection: socket.socket) -> None:
+    while connection.recv(65_536):
+        pass
+
+
+def failure(kind: str, error: str) -> bytes:
+    return json.dumps({"status": "error", "errorType": kind, "error": error}).encode()
+
+
+DEEP = b'{"status":"success","data":{"resultType":"matrix","result":'
+BOMB = gzip.compress(b" " * 50_000_000)
+
+CASES: dict[str, tuple[Behaviour, type[OpsSightError], str]] = {
+    "samples without end": (
+        for_ever(CHUNKED + chunk(START), chunk(b'[1,"1"],' * 2000)),
+        TooMuchData,
+        "limits.maxBytes",
+    ),
+    "one label without end": (
+        for_ever(CHUNKED + chunk(START[:75] + b'{"metric":{"a":"'), chunk(b"a" * 60_000)),
+        TooMuchData,
+        "limits.maxBytes",
+    ),
+    "bytes without end and without length": (
+        for_ever(b"HTTP/1.1 200 OK\r\n\r\n" + START, b"1" * 60_000),
+        TooMuchData,
+        "limits.maxBytes",
+    ),
+    "a header without end": (
+        for_ever(b"HTTP/1.1 200 OK\r\nX: ", b"a" * 60_000),
+        PrometheusUnreachable,
+        "no connection",
+    ),
+    "headers without end": (
+        for_ever(b"HTTP/1.1 200 OK\r\n", b"X: a\r\n" * 500),
+        PrometheusUnreachable,
+        "no connection",
+    ),
+    "interim answers without end": (
+        for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, 0.001),
+        PrometheusUnreachable,
+        LATE,
+    ),
+    "a header, byte after byte": (
+        for_ever(b"HTTP/1.1 200 OK\r\nX: ", b"a", 0.05),
+        PrometheusUnreachable,
+        LATE,
+    ),
+    "a body, byte after byte": (for_ever(CHUNKED, chunk(b" "), 0.05), PrometheusUnreachable, LATE),
+    "a refusal, byte after byte": (
+        for_ever(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", chunk(b" "), 0.05),
+        PrometheusUnreachable,
+        LATE,
+    ),
+    "silence": (silence, PrometheusUnreachable, LATE),
+    "silence after the start": (
+        lambda c: (c.sendall(CHUNKED + chunk(START)), silence(c)),  # type: ignore[dict-item,return-value]
+        PrometheusUnreachable,
+        LATE,
+    ),
+    "a chunk of negative size": (for_ever(CHUNKED + b"-1\r\n", b"1" * 60_000), PrometheusUnreachable, "broke off"),
+    "a chunk of no size": (for_ever(CHUNKED + b"zz\r\n", b"1" * 60_000), PrometheusUnreachable, ""),
+    "a redirect": (says("302 Found", Location="http://127.0.0.1:1/"), PrometheusUnreachable, "redirect"),
+    "a redirect with a body without end": (
+        for_ever(b"HTTP/1.1 307 T\r\nLocation: /x\r\nTransfer-Encoding: chunked\r\n\r\n", chunk(b"a" * 60_000)),
+        PrometheusUnreachable,
+        "redirect",
+    ),
+    "a refusal without end": (
+        for_ever(b"HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n", chunk(b"a" * 60_000)),
+        PrometheusOverloaded,
+        "503",
+    ),
+    "a bomb": (says("200 OK", BOMB, Content_Encoding="gzip"), PrometheusUnreachable, "compressed"),
+    "a bomb for a refusal": (says("500 Oops", BOMB, Content_Encoding="gzip"), PrometheusUnreachable, "(500)"),
+    "a bomb for a redirect": (
+        says("302 Found", BOMB, Content_Encoding="gzip", Location="/x"),
+        PrometheusUnreachable,
+        "redirect",
+    ),
+    "depth": (says("200 OK", DEEP + b"[" * 100_000), PrometheusUnreachable, "not one of Prometheus"),
+    "depth where nobody looks": (
+        says("200 OK", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        PrometheusUnreachable,
+        "not one of Prometheus",
+    ),
+    "depth in a refusal": (says("400 Bad", b'{"error":' + b"[" * 60_000), PrometheusUnreachable, "(400)"),
+    "a page": (says("200 OK", b"<html>secret</html>", Content_Type="text/html"), PrometheusUnreachable, "not one of"),
+    "other types": (says("200 OK", b'{"status":1,"data":[]}'), PrometheusUnreachable, "not one of Prometheus"),
+    "bytes that are no text": (says("200 OK", START.replace(b"{}", b'{"a":"\xff"}')), PrometheusUnreachable, ""),
+    "less than announced": (says("200 OK", GOOD, Content_Length="100000"), PrometheusUnreachable, "broke off"),
+    "half a chunk": (lambda c: c.sendall(CHUNKED + b"fff\r\n" + GOOD), PrometheusUnreachable, "broke off"),
+    "half an answer": (says("200 OK", GOOD[:-20]), PrometheusUnreachable, "not one of Prometheus"),
+    "nothing": (lambda c: c.close(), PrometheusUnreachable, "no connection"),
+    "a reset": (reset(b""), PrometheusUnreachable, "no connection"),
+    "a reset in the middle": (reset(CHUNKED + chunk(START)), PrometheusUnreachable, ""),
+    "something that is not HTTP": (lambda c: c.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"), PrometheusUnreachable, ""),
+    "a status that is none": (lambda c: c.sendall(b"HTTP/1.1 abc OK\r\n\r\n"), PrometheusUnreachable, ""),
+    "nobody to log in": (says("401 Unauthorized"), PrometheusUnreachable, "credentials"),
+    "a gateway's page": (says("502 Bad Gateway", b"<html>secret</html>"), PrometheusUnreachable, "(502)"),
+    "a refusal in a long text": (
+        says("400 Bad Request", failure("bad_data", "1:2: parse error\n" + "a" * 5000)),
+        InvalidQuery,
+        "1:2: parse error aaa",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_gets_the_right_error_on_time_and_in_little_memory(case: str) -> None:
+    behaviour, kind, fragment = CASES[case]
+    with served(behaviour) as server:
+        tracemalloc.start()
+        began = time.monotonic()
+        try:
+            with pytest.raises(OpsSightError) as caught:
+                ask(server.url, SECONDS if fragment == LATE else 10.0)
+            took = time.monotonic() - began
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    message = str(caught.value)
+    assert type(caught.value) is kind, message
+    assert fragment in message
+    assert "secret" not in message
+    assert len(message) < 300
+    assert took < 3
+    assert peak < 8_000_000
+
+
+def test_a_good_answer_is_read_whatever_its_type_says() -> None:
+    with served(says("200 OK", GOOD, Content_Type="text/plain")) as server:
+        assert ask(server.url).values.tolist() == [[1.0], [2.0]]
+
+
+def test_the_query_travels_in_the_body_without_cookies_or_compression() -> None:
+    with served(says("200 OK", GOOD, Set_Cookie="a=b")) as server:
+        client = PrometheusClient(server.url, Limits(seconds=5), token=lambda: "t0ken")
+        client.range('x{a="b"}', GRID)
+        client.range("y", GRID)
+        client.close()
+    first, second = (request.decode() for request in server.requests)
+    assert first.startswith("POST /api/v1/query_range HTTP/1.1")
+    assert "Accept-Encoding: identity" in first
+    assert "Authorization: Bearer t0ken" in first
+    assert "Cookie" not in second
+
+
+def test_the_environment_is_not_asked_for_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with served(says("200 OK", GOOD)) as server:
+        assert ask(server.url).n_series == 1
+
+
+def test_a_heavy_query_is_asked_once_more_in_two_halves() -> None:
+    heavy = says("422 No", failure("execution", "query processing would load too many samples into memory"))
+    with served(heavy) as server, pytest.raises(PrometheusOverloaded, match="too many samples"):
+        ask(server.url)
+    assert len(server.requests) == 2
+
+
+def test_a_query_that_works_in_halves_is_answered() -> None:
+    halves = {b"start=1700000040.000&end=1700000040.000": "1", b"start=1700000100.000&end=1700000100.000": "2"}
+    server: Server
+
+    def behave(connection: socket.socket) -> None:
+        request = server.requests[-1]
+        for window, value in halves.items():
+            if window in request:
+                moment = 1_700_000_040 + 60 * (int(value) - 1)
+                result = [{"metric": {"a": "1"}, "values": [[moment, value]]}]
+                answer = {"status": "success", "data": {"resultType": "matrix", "result": result}}
+                says("200 OK", json.dumps(answer).encode(), Connection="close")(connection)
+                return
+        says("503 No", failure("timeout", "query timed out in expression evaluation"), Connection="close")(connection)
+
+    with served(behave) as server:
+        assert ask(server.url).values.tolist() == [[1.0], [2.0]]
+
+
+def test_closing_ends_what_is_under_way() -> None:
+    with served(silence) as server:
+        client = PrometheusClient(server.url, Limits(seconds=30))
+        ended: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                client.range("x", GRID)
+            except OpsSightError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        while not server.requests:
+            time.sleep(0.01)
+        began = time.monotonic()
+        client.close()
+        thread.join(5)
+    assert time.monotonic() - began < 1
+    assert isinstance(ended[0], PrometheusUnreachable)
+
+
+def test_no_thread_is_left_behind() -> None:
+    before = set(threading.enumerate())
+    with served(says("200 OK", GOOD)) as server:
+        ask(server.url)
+    left = [thread for thread in set(threading.enumerate()) - before if isinstance(thread, threading.Timer)]
+    for thread in left:
+        thread.join(1)
+    assert not any(thread.is_alive() for thread in left)

@@ -1,0 +1,240 @@
+"""Who may use which source, with whose credentials, and how many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from opssight_operator.adapters.prometheus.client import PrometheusClient
+from opssight_operator.adapters.prometheus.grid import Grid
+from opssight_operator.adapters.prometheus.sources import Sources, limits_of
+from opssight_operator.api.base import ObjectMeta
+from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
+from opssight_operator.core.observation import Frame
+from opssight_operator.errors import NotAllowed, PrometheusUnreachable, SourceMissing
+
+
+def a_source(name: str = "default", *, url: str = "http://127.0.0.1:1", **spec: Any) -> MetricsSource:
+    return MetricsSource(
+        metadata=ObjectMeta(name=name, namespace="", uid="u", generation=1),
+        spec=MetricsSourceSpec.model_validate({"url": url, **spec}),
+        status=MetricsSourceStatus(),
+    )
+
+
+class World:
+    """Namespaces and Secrets, and what was read of them."""
+
+    def __init__(self) -> None:
+        self.namespaces: dict[str, dict[str, str]] = {"shop": {"team": "web"}, "bank": {}}
+        self.secrets: dict[str, dict[str, str]] = {"prom": {"token": base64.b64encode(b"t0ken\n").decode()}}
+        self.reads = 0
+        self.queried: list[tuple[str, str]] = []
+
+    async def secret(self, name: str) -> Mapping[str, str]:
+        self.reads += 1
+        return self.secrets[name]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def sources(world: World) -> AsyncIterator[Sources]:
+    made = Sources(
+        threads=4,
+        max_cells=1000,
+        read_secret=world.secret,
+        namespace_labels=lambda name: world.namespaces.get(name, {}),
+        queried=lambda source, outcome, _: world.queried.append((source, outcome)),
+    )
+    yield made
+    made.close()
+
+
+def test_a_source_that_is_not_there_is_missing(sources: Sources) -> None:
+    with pytest.raises(SourceMissing, match="no MetricsSource named default"):
+        sources.bind("default", "shop")
+    assert sources.get("default") is None
+
+
+ALLOWED = {
+    "nothing said": (None, "bank", True),
+    "by name": ({"names": ["shop"]}, "shop", True),
+    "not by name": ({"names": ["shop"]}, "bank", False),
+    "by label": ({"matchLabels": {"team": "web"}}, "shop", True),
+    "not by label": ({"matchLabels": {"team": "web"}}, "bank", False),
+    "by another value of the label": ({"matchLabels": {"team": "db"}}, "shop", False),
+    "by name although not by label": ({"names": ["bank"], "matchLabels": {"team": "web"}}, "bank", True),
+    "a namespace nobody knows": ({"matchLabels": {"team": "web"}}, "new", False),
+    "neither names nor labels": ({}, "shop", False),
+}
+
+
+@pytest.mark.parametrize("case", ALLOWED)
+def test_only_allowed_namespaces_may_use_a_source(case: str, sources: Sources) -> None:
+    allowed, namespace, may = ALLOWED[case]
+    sources.update(a_source(tenancy={"allowedNamespaces": allowed} if allowed is not None else {}))
+    if may:
+        sources.bind("default", namespace)
+    else:
+        with pytest.raises(NotAllowed, match=f"default does not serve namespace {namespace}"):
+            sources.bind("default", namespace)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
+    """The expressions that reach Prometheus, and the token that would go with them."""
+    found: list[tuple[str, str | None]] = []
+
+    def answer(self: PrometheusClient, expression: str, grid: Grid) -> Frame:
+        import numpy as np
+
+        found.append((expression, self._session._token()))
+        return Frame(grid.times, np.zeros((grid.rows, 1)), ({},))
+
+    monkeypatch.setattr(PrometheusClient, "range", answer)
+    return found
+
+
+TENANCY = {"enforcedMatchers": [{"label": "namespace", "value": "$(namespace)"}, {"label": "cluster", "value": "eu"}]}
+
+
+async def test_queries_carry_the_matchers_of_their_namespace(sources: Sources, asked: list[Any]) -> None:
+    sources.update(a_source(tenancy=TENANCY))
+    await sources.bind("default", "shop").range("x", 0, 60, 60)
+    await sources.bind("default", "bank").range("x", 0, 60, 60)
+    assert [expression for expression, _ in asked] == [
+        'x{namespace="shop",cluster="eu"}',
+        'x{namespace="bank",cluster="eu"}',
+    ]
+
+
+async def test_a_query_that_reaches_outside_never_reaches_prometheus(sources: Sources, asked: list[Any]) -> None:
+    sources.update(a_source(tenancy=TENANCY))
+    for _ in range(2):  # the second time from memory
+        with pytest.raises(NotAllowed, match="bank"):
+            await sources.bind("default", "shop").range('x{namespace="bank"}', 0, 60, 60)
+    assert asked == []
+
+
+async def test_the_same_query_of_two_resources_is_one_fetch(sources: Sources, asked: list[Any]) -> None:
+    sources.update(a_source(tenancy=TENANCY))
+    one, two = sources.bind("default", "shop"), sources.bind("default", "shop")
+    await asyncio.gather(one.range("x # one", 0, 60, 60), two.range("x", 0, 60, 60))
+    assert len(asked) == 1
+
+
+async def test_the_ends_of_the_range_are_pinned_and_not_remembered(sources: Sources, asked: list[Any]) -> None:
+    sources.update(a_source())
+    for _ in range(2):
+        await sources.bind("default", "shop").range("x - x @ end()", 0, 60, 60)
+    assert [expression for expression, _ in asked] == ["x - x @ 60.000"] * 2
+
+
+async def test_what_we_cannot_read_is_left_to_the_server(sources: Sources, asked: list[Any]) -> None:
+    sources.update(a_source())
+    await sources.bind("default", "shop").range("x §", 0, 60, 60)
+    assert [expression for expression, _ in asked] == ["x §"]
+
+
+TOKEN = {"bearerToken": {"secretRef": {"name": "prom", "key": "token"}}}
+
+
+async def test_the_token_comes_from_its_secret(sources: Sources, world: World, asked: list[Any]) -> None:
+    sources.update(a_source(auth=TOKEN))
+    for end in (60, 120, 180):
+        await sources.bind("default", "shop").range("x", 0, end, 60)
+    assert {token for _, token in asked} == {"t0ken"}
+    assert world.reads == 1
+
+
+async def test_a_replaced_token_is_read_after_a_failure(
+    sources: Sources, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = []
+
+    def refuse(self: PrometheusClient, *_: object) -> Frame:
+        tokens.append(self._session._token())
+        raise PrometheusUnreachable("it refuses the credentials of the source (401)")
+
+    monkeypatch.setattr(PrometheusClient, "range", refuse)
+    sources.update(a_source(auth=TOKEN))
+    for token in (b"old", b"new"):
+        world.secrets["prom"]["token"] = base64.b64encode(token).decode()
+        with pytest.raises(PrometheusUnreachable):
+            await sources.bind("default", "shop").range("x", 0, 60, 60)
+    assert tokens == ["old", "new"]
+    assert world.queried == [("default", "PrometheusUnreachable")] * 2
+
+
+BAD_SECRETS = {
+    "no such key": ({"other": ""}, "has no key token"),
+    "no base64": ({"token": "a"}, "is not text"),
+    "no text": ({"token": base64.b64encode(b"\xff\xfe").decode()}, "is not text"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SECRETS)
+async def test_a_bad_secret_is_named(case: str, sources: Sources, world: World) -> None:
+    data, fragment = BAD_SECRETS[case]
+    world.secrets["prom"] = data
+    sources.update(a_source(auth=TOKEN))
+    with pytest.raises(SourceMissing, match=fragment):
+        await sources.bind("default", "shop").range("x", 0, 60, 60)
+
+
+async def test_certificates_that_are_none_are_named(sources: Sources, world: World) -> None:
+    world.secrets["ca"] = {"ca.crt": base64.b64encode(b"not a certificate").decode()}
+    sources.update(a_source(url="https://127.0.0.1:1", tls={"caSecretRef": {"name": "ca", "key": "ca.crt"}}))
+    with pytest.raises(PrometheusUnreachable, match=r"Secret ca of .* holds no PEM certificates"):
+        await sources.probe("default")
+
+
+async def test_no_more_requests_are_under_way_than_allowed(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+    import time
+
+    under_way, most, lock = 0, 0, threading.Lock()
+
+    def slow(self: PrometheusClient, expression: str, grid: Grid) -> Frame:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.01)
+        with lock:
+            under_way -= 1
+        raise PrometheusUnreachable("x")
+
+    monkeypatch.setattr(PrometheusClient, "range", slow)
+    sources.update(a_source(limits={"concurrency": 2}))
+    bound = sources.bind("default", "shop")
+    await asyncio.gather(*(bound.range(f"x{n}", 0, 60, 60) for n in range(8)), return_exceptions=True)
+    assert most == 2
+
+
+async def test_a_changed_source_forgets_what_it_knew(sources: Sources, asked: list[Any]) -> None:
+    sources.update(a_source())
+    bound = sources.bind("default", "shop")
+    await bound.range("x", 0, 60, 60)
+    sources.update(a_source())  # the same spec
+    await bound.range("x", 0, 60, 60)
+    assert len(asked) == 1
+    sources.update(a_source(url="http://127.0.0.1:2"))
+    await bound.range("x", 0, 60, 60)
+    assert len(asked) == 2
+    sources.remove("default")
+    with pytest.raises(SourceMissing):
+        await bound.range("x", 0, 60, 60)
+
+
+def test_limits_have_the_units_of_the_client() -> None:
+    limits = limits_of(a_source(limits={"timeout": "1m30s", "maxSeries": 7}).spec, 9)
+    assert (limits.seconds, limits.max_series, limits.max_points, limits.max_cells) == (90, 7, 10_000, 9)
