@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -37,7 +38,9 @@ class Narrator:
         """Write the picture, if one was asked for."""
         if self.picture is not None:
             self.picture.parent.mkdir(parents=True, exist_ok=True)
-            self.console.save_svg(str(self.picture), title="make demo")
+            drawing = self.console.export_svg(title="make demo")
+            # the reader's own monospace font does; a picture should load nothing
+            self.picture.write_text(re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL))
 
 
 def kubectl_shown(narrator: Narrator, scene: Stage, *arguments: str) -> None:
