@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -100,6 +101,8 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="exit as soon as everything was seen")
     parser.add_argument("--picture", type=Path, help="keep what was shown as an SVG")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has switched Ctrl-C off for its background
+        signal.signal(number, signal.default_int_handler)
     narrator = Narrator(options.picture)
     with tempfile.TemporaryDirectory(prefix="opssight-demo-") as work:
         try:
