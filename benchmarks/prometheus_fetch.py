@@ -28,7 +28,7 @@ EXPRESSION = "bench_value"
 
 
 def fill(cluster: Cluster, series: int, end: int) -> None:
-    """Random floats of 16 to 17 digits, as rates and quantiles have them, a few gaps, and the labels of a pod's metric."""
+    """Random floats of 16 to 17 digits, as rates have them, a few gaps, and the labels of a pod's metric."""
     dice = np.random.default_rng(1)
     values = dice.gamma(2.0, 3.0, (series, ROWS))
     moments = end - STEP * np.arange(ROWS)[::-1]
