@@ -19,7 +19,7 @@ from opssight_operator.errors import OpsSightError, PrometheusUnreachable
 from .errors import ours, refused, too_late, too_long
 from .transport import Deadline
 
-PIECE = 458_752  # bytes that are read at once: more is faster, and needs more room
+PIECE = 425_984  # bytes that are read at once: more is faster, and needs more room
 REFUSAL = 65_536  # bytes of an answer other than 200 that are read at most
 CONNECT_SECONDS = 5.0
 USER_AGENT = "opssight-operator"
