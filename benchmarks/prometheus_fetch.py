@@ -1,6 +1,6 @@
 """Fetch and decode a range query, against prometheus-api-client's DataFrame path on the same server in the same run.
 
-    python -m benchmarks.prometheus_fetch [--series 500] [--rounds 3]
+    python -m benchmarks.prometheus_fetch [--series 500] [--rounds 5] [--check]
 
 Client CPU is the process's own; the values of both sides are compared bit for bit; peak memory is what the interpreter
 allocates on top of what it had before, as a multiple of the array that comes out.
@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import gc
 import statistics
+import sys
 import time
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
@@ -24,7 +26,10 @@ from opssight_operator.adapters.prometheus.client import Limits, PrometheusClien
 from opssight_operator.adapters.prometheus.grid import Grid
 
 STEP, ROWS = 60, 1440
+TICK_ROWS = 6  # a minute that is new, and five that may have changed
 EXPRESSION = "bench_value"
+MAX_SERIES = 5000  # more than there are, so that the frame has to grow without knowing how far
+GOAL_RATIO, GOAL_MEMORY = 20.0, 2.0
 
 
 def fill(cluster: Cluster, series: int, end: int) -> None:
@@ -52,51 +57,66 @@ def fill(cluster: Cluster, series: int, end: int) -> None:
         cluster.remote_write([(labels, samples)])
 
 
-def peer(url: str, end: int) -> tuple[float, object]:
-    """CPU seconds and the DataFrame of prometheus-api-client."""
+def peer(url: str, end: int) -> object:
+    """The DataFrame of prometheus-api-client."""
     connect = PrometheusConnect(url)
-    began = time.process_time()
     start = datetime.fromtimestamp(end - STEP * (ROWS - 1), UTC)
-    answer = connect.custom_query_range(EXPRESSION, start, datetime.fromtimestamp(end, UTC), f"{STEP}s")
-    frame = MetricRangeDataFrame(answer)
-    return time.process_time() - began, frame
+    return MetricRangeDataFrame(
+        connect.custom_query_range(EXPRESSION, start, datetime.fromtimestamp(end, UTC), f"{STEP}s")
+    )
 
 
-def main() -> None:
-    """Print one table."""
-    parser = argparse.ArgumentParser()
+def cpu(work: Callable[[], object]) -> tuple[float, object]:
+    """CPU seconds of this process, and the result."""
+    gc.collect()
+    began = time.process_time()
+    result = work()
+    return time.process_time() - began, result
+
+
+def main() -> int:
+    """Print one table; with ``--check`` 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     with Cluster(options=Options(control_plane=False)) as cluster:
         end = int(time.time()) // STEP * STEP - 300
         fill(cluster, options.series, end)
-        limits = Limits(seconds=120, max_series=options.series, max_bytes=1 << 30)
+        limits = Limits(seconds=120, max_series=MAX_SERIES, max_bytes=1 << 30)
         client = PrometheusClient(cluster.prometheus_url, limits)
         grid = Grid.of(end - STEP * (ROWS - 1), end, STEP)
-        ours, theirs = [], []
+        newest = grid.part(ROWS - TICK_ROWS, TICK_ROWS)
+        ours, theirs, ticks = [], [], []
         for _ in range(options.rounds):
-            gc.collect()
-            began = time.process_time()
-            frame = client.range(EXPRESSION, grid)
-            ours.append(time.process_time() - began)
-            gc.collect()
-            seconds, table = peer(cluster.prometheus_url, end)
+            seconds, frame = cpu(lambda: client.range(EXPRESSION, grid))
+            ours.append(seconds)
+            ticks.append(cpu(lambda: client.range(EXPRESSION, newest))[0])
+            seconds, table = cpu(lambda: peer(cluster.prometheus_url, end))
             theirs.append(seconds)
         compare(frame, table)
         del table
         gc.collect()
         tracemalloc.start()
         client.range(EXPRESSION, grid)
-        peak = tracemalloc.get_traced_memory()[1]
+        memory = tracemalloc.get_traced_memory()[1] / frame.values.nbytes  # type: ignore[attr-defined]
         tracemalloc.stop()
-        ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
-        print(f"{options.series} series x {ROWS} points, {options.rounds} rounds, equal bit for bit")
-        print(f"ours  {statistics.median(ours):8.3f} s CPU   peak {peak / frame.values.nbytes:.2f} x the array")
-        print(f"peer  {statistics.median(theirs):8.3f} s CPU   (prometheus-api-client, MetricRangeDataFrame)")
-        print(f"ratio {statistics.median(ratios):8.1f}  ({min(ratios):.1f} to {max(ratios):.1f})")
         client.close()
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    ratio = statistics.median(ratios)
+    print(f"{options.series} series x {ROWS} points, {options.rounds} rounds, equal bit for bit")
+    print(
+        f"ours   {statistics.median(ours):7.3f} s CPU, peak memory {memory:.2f} times the array (goal {GOAL_MEMORY:g})"
+    )
+    print(f"peer   {statistics.median(theirs):7.3f} s CPU (prometheus-api-client, MetricRangeDataFrame)")
+    print(f"ratio  {ratio:7.1f}, from {min(ratios):.1f} to {max(ratios):.1f} (goal {GOAL_RATIO:g})")
+    print(f"a tick {statistics.median(ticks):7.3f} s CPU for the newest {TICK_ROWS} points alone")
+    missed = ratio < GOAL_RATIO or memory > GOAL_MEMORY
+    if options.check and missed:
+        print("a goal is missed")
+    return int(options.check and missed)
 
 
 def compare(frame: object, table: object) -> None:
@@ -114,4 +134,4 @@ def compare(frame: object, table: object) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,11 @@ _POINT = np.uint8(ord(".") ^ ord("0"))
 _PAIRS, _FOURS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 _TEN_1, _TEN_2, _TEN_4 = np.uint64(10 << 8 | 1), np.uint64(100 << 16 | 1), np.uint64(10_000 << 32 | 1)
 _1, _8, _16, _32 = (np.uint64(n) for n in (1, 8, 16, 32))
+_ABOVE_9, _HIGH_BITS = np.uint64(0x7676767676767676), np.uint64(0x8080808080808080)
+_POINT_WORD = np.uint64(_POINT)
 _LARGEST_PART = np.uint64(999)
+_WORD = np.uint8(WORD)
+_LENGTHS = range(REACH + 1)
 _SPLIT = 134217729.0  # 2**27 + 1
 _DOUBT = 2.0**-40
 # by the number of digits behind the point plus one, 0 for a number without a point
@@ -45,13 +50,13 @@ _TENS = np.array([min(10**k, 2**64 - 1) for k in range(24)], dtype=np.uint64)  #
 _SURPLUS = np.array([0, *(min(9 * 10**k, 2**64 - 1) for k in range(23))], dtype=np.uint64)
 
 
-def _masks(skipped: int) -> Words:
-    """For each length, the bytes of a word that belong to a number which ends ``skipped`` bytes after it."""
-    kept = [min(max(length - skipped, 0), WORD) for length in range(REACH + 1)]
-    return np.array([(1 << 64) - (1 << (64 - 8 * n)) for n in kept], dtype=np.uint64)
+def _masks(words: int) -> Words:
+    """For each length, the bytes of so many words in a row that belong to a number at their end, ``[length, word]``."""
+    kept = [[min(max(length - WORD * (words - 1 - word), 0), WORD) for word in range(words)] for length in _LENGTHS]
+    return np.array([[(1 << 64) - (1 << (64 - 8 * n)) for n in row] for row in kept], dtype=np.uint64)
 
 
-_MASKS = tuple(_masks(WORD * word) for word in range(3))
+_MASKS = {words: _masks(words) for words in (1, 2, 3)}
 
 
 def decimals(text: Bytes, starts: Positions, ends: Positions) -> FloatArray:
@@ -63,7 +68,7 @@ def decimals(text: Bytes, starts: Positions, ends: Positions) -> FloatArray:
         return np.empty(0)
     negative = text[starts] == _MINUS
     lengths = ends - starts - negative
-    total, behind, bad = _digits(windows(text, REACH)[ends - REACH], lengths)
+    total, behind, bad = _digits(text, lengths, ends)
     if behind is None:
         values = total.astype(np.float64)
     else:
@@ -83,47 +88,74 @@ def windows(text: Bytes, width: int) -> NDArray[np.void]:
 
 def eight_digits(word: Words) -> Words:
     """The number that eight bytes of 0 to 9 spell, the first in the lowest byte."""
-    pairs = (word * _TEN_1 >> _8) & _PAIRS
-    fours = (pairs * _TEN_2 >> _16) & _FOURS
-    return fours * _TEN_4 >> _32
+    number = word * _TEN_1
+    number >>= _8
+    number &= _PAIRS
+    number *= _TEN_2
+    number >>= _16
+    number &= _FOURS
+    number *= _TEN_4
+    number >>= _32
+    return number
 
 
-def _digits(rows: NDArray[np.void], lengths: Positions) -> tuple[Words, NDArray[np.uint8] | None, NDArray[np.bool_]]:
-    """What the right-aligned numbers in ``rows`` spell.
+def no_digits(word: Words) -> Words:
+    """Not zero where a byte is above 9."""
+    found = word + _ABOVE_9
+    found |= word
+    found &= _HIGH_BITS
+    return found
+
+
+def _digits(
+    text: Bytes, lengths: Positions, ends: Positions
+) -> tuple[Words, NDArray[np.uint8] | None, NDArray[np.bool_]]:
+    """What the numbers, without their signs, spell.
 
     All digits of each as one integer, with a 0 in the place of the point; the number of digits behind the point, plus
     one, or 0 without a point (None when none has one); and which are no plain numbers of at most 19 digits.
     """
-    digits = rows.view(np.uint8) ^ _ZERO
-    odd = digits > 9
-    points = (digits == _POINT).view("<u8").reshape(-1, 3)
-    digits *= ~odd
-    odd_words, words = odd.view("<u8").reshape(-1, 3), digits.view("<u8").reshape(-1, 3)
-    longest = int(lengths.max())
+    width = min(-(-int(lengths.max()) // WORD), REACH // WORD) or 1
     bad = (lengths > REACH) | (lengths < 1)
-    lengths = lengths.clip(0, REACH)
-    total = np.zeros(len(words), dtype=np.uint64)
-    behind = np.zeros(len(words), dtype=np.uint8)
-    n_points = np.zeros(len(words), dtype=np.uint8)
-    for number in range((min(longest, REACH) + WORD - 1) // WORD):
-        mask = _MASKS[number].take(lengths)
-        point = points[:, 2 - number] & mask
-        bad |= (odd_words[:, 2 - number] & mask) != point
-        here = np.bitwise_count(point)
-        if here.any():
-            n_points += here
-            before = np.bitwise_count(point - _1) >> 3  # bytes of the word before the point
-            behind += here * (np.uint8(WORD * (number + 1)) - before)
-        part = eight_digits(words[:, 2 - number] & mask)
-        if number == 2:
-            bad |= part > _LARGEST_PART  # beyond 10**19
-        total += part * _TENS[WORD * number] if number else part
+    mask = _MASKS[width].take(lengths, axis=0, mode="clip")
+    digits = windows(text, WORD * width)[ends - WORD * width].view(np.uint8)
+    digits ^= _ZERO
+    points = (digits == _POINT).view("<u8").reshape(-1, width)
+    words = digits.view("<u8").reshape(-1, width)
+    points &= mask
+    words &= mask
+    del mask
+    here = np.bitwise_count(points)
+    n_points = _over_words(np.add, here)
+    behind = None
+    if n_points.any():
+        before = np.bitwise_count(points - _1) >> 3  # bytes of the word before the point
+        behind = _over_words(np.add, here * (_WORD - before))
+        for word in range(width - 1):
+            behind += here[:, word] * np.uint8(WORD * (width - 1 - word))
+        bad |= (n_points > 1) | (behind >= len(_POWERS))
+        points *= _POINT_WORD
+        words ^= points
+    del points
+    bad |= _over_words(np.bitwise_or, no_digits(words)) != 0
     bad |= lengths <= n_points
-    if not n_points.any():
-        return total, None, bad
-    bad |= (n_points > 1) | (behind >= len(_POWERS))
+    parts = eight_digits(words)
+    total = parts[:, -1].copy()
+    if width > 1:
+        total += parts[:, -2] * _TENS[WORD]
+    if width > 2:
+        bad |= parts[:, 0] > _LARGEST_PART  # beyond 10**19
+        total += parts[:, 0] * _TENS[2 * WORD]
     total[bad] = 0
     return total, behind, bad
+
+
+def _over_words(combine: np.ufunc, words: NDArray[Any]) -> NDArray[Any]:
+    """All words of each number combined; quicker than ``reduce``, which has few to combine."""
+    found = words[:, 0].copy()
+    for word in range(1, words.shape[1]):
+        combine(found, words[:, word], out=found)
+    return found
 
 
 def _scaled(total: Words, behind: NDArray[np.uint8]) -> tuple[FloatArray, NDArray[np.bool_]]:

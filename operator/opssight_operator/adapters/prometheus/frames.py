@@ -1,4 +1,4 @@
-"""A frame that grows while its answer is read, and never takes more than half of its size on top.
+"""A frame that grows while its answer is read, and never takes more than a fifth of its size on top.
 
 Cells lie in memory as the finished frame has them, ``[time, series]``, with room for some more series on the right.
 When the room is used up the memory is lengthened in place and the rows are moved apart; at the end they are moved
@@ -19,9 +19,8 @@ from opssight_operator.errors import TooManySeries, TooMuchData
 from .grid import Grid
 
 _ROOM = 16
-_GROWTH = 1.4
-_BLOCK = 65_536  # cells that are moved at once
-_CELL = 8  # bytes
+_GROWTH = 1.2
+_BLOCK = 16_384  # cells that are moved at once
 
 
 def too_many_series(limit: int) -> TooManySeries:

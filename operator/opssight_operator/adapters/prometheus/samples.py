@@ -93,6 +93,7 @@ def _at_once(pieces: Sequence[Buffer]) -> Samples | None:
     seconds = _seconds(heads)
     if seconds is None:
         return None
+    del heads
     lengths = np.array([len(piece) + len(_BETWEEN) for piece in pieces])
     borders = np.searchsorted(starts, np.cumsum(lengths) + len(_FRONT) + len(_BETWEEN))
     counts: list[int] = np.diff(borders, prepend=0).tolist()

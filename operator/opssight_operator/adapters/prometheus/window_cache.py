@@ -20,6 +20,7 @@ Ask = Callable[[Callable[[Fetch], Window]], Awaitable[Window]]
 """Runs a function in a worker thread, with the fetch of a source as its argument."""
 
 OVERLAP_SECONDS = 300.0
+_LARGE = 1_000_000  # cells
 
 
 class WindowCache:
@@ -47,7 +48,7 @@ class WindowCache:
             window = self._windows.get(key)
             if window is not None and window.covers(grid):
                 self._windows.move_to_end(key)
-                return window.cut(grid)
+                return await _cut(window, grid)
             flight = self._flights.get(key)
             own = flight is None
             if flight is None:
@@ -62,7 +63,7 @@ class WindowCache:
                     raise
                 continue  # it asked for more than we do
             if window.covers(grid):
-                return window.cut(grid)
+                return await _cut(window, grid)
 
     def forget(self, belongs: Callable[[Hashable], bool]) -> None:
         """Drop every window whose key, as it was given, ``belongs`` to something that is gone."""
@@ -89,6 +90,13 @@ class WindowCache:
         window = self._windows.pop(key, None)
         if window is not None:
             self._bytes -= window.size
+
+
+async def _cut(window: Window, grid: Grid) -> Frame:
+    """The frame; off the loop where it may have to be copied and is large."""
+    if grid.rows * len(window.labels) > _LARGE:
+        return await asyncio.to_thread(window.cut, grid)
+    return window.cut(grid)
 
 
 def _looked_at(flight: asyncio.Task[Window]) -> None:

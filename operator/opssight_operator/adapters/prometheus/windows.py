@@ -63,11 +63,7 @@ class Window:
         """What stands at ``grid``: the series that have a sample there, as a fetch would have found them."""
         begin = self.grid.row_of(grid.start)
         values = self.values[begin : begin + grid.rows]
-        present = _bits(values[-1:])[0] != _ABSENT
-        doubtful = np.flatnonzero(~present)
-        if len(doubtful):
-            present[doubtful] = (_bits(values[:, doubtful]) != _ABSENT).any(axis=0)
-        labels = self.labels
+        present, labels = _present(values), self.labels
         if not present.all():
             values = values[:, present]
             labels = tuple(label for label, here in zip(labels, present, strict=True) if here)
@@ -150,6 +146,19 @@ def _copied(new: Window, parts: Sequence[tuple[Grid, Frame]]) -> Window:
         source = frame.values[max(0, -shift) :][: len(target)]
         target[:, [columns[_key(series)] for series in frame.labels]] = source
     return replace(new, memory=memory, first=0, labels=tuple(labels[key] for key in columns))
+
+
+def _present(values: FloatArray) -> NDArray[np.bool_]:
+    """Which series have a sample, looked for from the end, where nearly all have one."""
+    present = np.zeros(values.shape[1], dtype=np.bool_)
+    missing = np.arange(values.shape[1])
+    end, height = len(values), 1
+    while end > 0 and len(missing):
+        here = (_bits(values[max(0, end - height) : end, missing]) != _ABSENT).any(axis=0)
+        present[missing[here]] = True
+        missing = missing[~here]
+        end, height = end - height, 8 * height
+    return present
 
 
 def _key(labels: Labels) -> Key:
