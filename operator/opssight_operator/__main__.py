@@ -1,43 +1,34 @@
-"""The composition root: settings, adapters, the lease, and kopf while we lead."""
+"""The composition root: settings, probes, our own rights, the lease, and the work while we lead."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
 import signal
 import socket
 import sys
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
 
-import kopf
-
-from .adapters.compute import ThreadCompute
-from .adapters.kubernetes import KubeApi, PrometheusRules, Statuses, connect
+from .adapters.kubernetes import KubeApi, connect
 from .adapters.kubernetes.access import describe, missing_permissions
-from .adapters.kubernetes.lookups import Lookups
+from .adapters.kubernetes.failures import ApiFailure
 from .adapters.lease import Lease
 from .adapters.logs import configure
 from .adapters.probes import Probes
-from .adapters.prometheus.sources import Sources
-from .adapters.recorder import EventRecorder
 from .adapters.telemetry import Telemetry
-from .controllers.kinds import KINDS
-from .controllers.registry import build_registry, kopf_settings
-from .controllers.runtime import Runtime
 from .errors import OpsSightError
-from .reconcile.ports import Ports
+from .leading import Leading, pause
 from .settings import Settings
 
 log = logging.getLogger("opssight_operator")
-T = TypeVar("T")
 
 STALLED_SECONDS = 120.0  # a scheduler that has not turned for so long is stuck
 ACCESS_SECONDS = 15.0  # how often missing rights are looked for again
+
+
+class CannotStart(Exception):
+    """What a person has to change before this can work, as a sentence."""
 
 
 class Operator:
@@ -47,38 +38,52 @@ class Operator:
         self.settings = settings
         self.identity = settings.identity or f"{socket.gethostname()}-{secrets.token_hex(3)}"
         self.stopping = asyncio.Event()
-        self.lost = False
         self.wrong = "starting"  # what a person has to know, or nothing
-        self.runtime: Runtime | None = None
+        self.role = "starting"
+        self.leading: Leading | None = None
         self.api = api
         self.telemetry = Telemetry()
-        self.probes = Probes(exposition=self.telemetry.exposition, alive=self.alive, ready=lambda: self.wrong)
+        self.probes = Probes(
+            exposition=self.telemetry.exposition, alive=self.alive, ready=lambda: self.wrong, role=lambda: self.role
+        )
 
     def alive(self) -> str:
         """Liveness: the scheduler turns, if there is one."""
-        if self.runtime is None:
-            return ""
-        late = time.monotonic() - self.runtime.scheduler.turned_at
+        late = self.leading.stalled() if self.leading else 0.0
         return f"the scheduler has not turned for {late:.0f} s" if late > STALLED_SECONDS else ""
+
+    def stop(self) -> None:
+        """Ask for a graceful stop; may be called again."""
+        if not self.stopping.is_set():
+            log.info("stopping")
+        self.wrong = "stopping"
+        self.stopping.set()
 
     def listen_to_signals(self) -> None:
         """SIGTERM and SIGINT ask for a graceful stop."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stopping.set)
+            loop.add_signal_handler(number, self.stop)
 
     async def run(self) -> int:
-        """0 after a graceful stop, 1 when the lease was lost or kopf ended by itself."""
-        settings = self.settings
-        await self.probes.start(
-            (settings.metrics_host, settings.metrics_port), (settings.metrics_host, settings.health_port)
-        )
+        """0 after a graceful stop, 1 when kopf or the scheduler ended by itself; a lost lease ends the process."""
         try:
+            await self._listen()
             await self._wait_for_rights()
             return await self._lead()
         finally:
             await self.probes.stop()
             await self.api.close()
+
+    async def _listen(self) -> None:
+        host, settings = self.settings.metrics_host, self.settings
+        try:
+            await self.probes.start((host, settings.metrics_port), (host, settings.health_port))
+        except OSError as error:
+            raise CannotStart(
+                f"OPSSIGHT_METRICS_PORT {settings.metrics_port} and OPSSIGHT_HEALTH_PORT {settings.health_port} "
+                f"must be free on {host}: {error.strerror or error}"
+            ) from error
 
     async def _wait_for_rights(self) -> None:
         """Name every missing verb, and wait: GitOps may apply the role after the Deployment."""
@@ -89,16 +94,21 @@ class Operator:
                     namespaces=self.settings.namespaces,
                     operator_namespace=self.settings.operator_namespace,
                 )
-                self.wrong = describe(missing) if missing else ""
+                why = describe(missing) if missing else ""
             except OpsSightError as error:
-                self.wrong = str(error)
-            if not self.wrong:
+                why = str(error)
+            if self.stopping.is_set():
                 return
-            log.error("cannot start yet", extra={"why": self.wrong})
-            await _sleep(self.stopping, ACCESS_SECONDS)
+            self.wrong = why
+            if not why:
+                return
+            log.error("cannot start yet", extra={"why": why})
+            await pause(self.stopping, ACCESS_SECONDS)
 
     async def _lead(self) -> int:
         settings = self.settings
+        if not settings.leader_election:
+            return await self._work()
         lease = Lease(
             self.api,
             namespace=settings.operator_namespace,
@@ -107,124 +117,60 @@ class Operator:
             seconds=settings.lease_seconds,
             renew_seconds=settings.renew_seconds,
         )
-        if not settings.leader_election:
-            return await self._work()
+        self.role = "standby"
         log.info("waiting for the lease", extra={"identity": self.identity})
-        if not await lease.acquire(self.stopping, lambda _: None):
+        if not await lease.acquire(self.stopping):
             return 0
-        log.info("leading", extra={"identity": self.identity})
-        holding = asyncio.create_task(self._hold(lease), name="lease")
+        done = asyncio.Event()  # the lease is held until all work has ended
+        holding = asyncio.create_task(_hold(lease, done), name="lease")
         try:
             return await self._work()
         finally:
-            self.stopping.set()
-            with contextlib.suppress(asyncio.CancelledError):
-                await holding
+            done.set()
+            await holding
             await lease.release()
 
-    async def _hold(self, lease: Lease) -> None:
-        await lease.hold(self.stopping)
-        if not self.stopping.is_set():
-            # Another replica may write from now on; nothing of ours may.
-            self.lost = True
-            log.error("ending, because the lease is lost")
-            os._exit(1)
-
     async def _work(self) -> int:
-        settings = self.settings
-        labels: dict[str, Mapping[str, str]] = {}
-        lookups = Lookups(self.api, settings.operator_namespace)
-        sources = Sources(
-            threads=settings.fetch_threads,
-            max_cells=settings.max_training_points,
-            read_secret=lookups.secret,
-            namespace_labels=lambda name: labels.get(name, {}),
-            queried=self.telemetry.queried,
-            cache_bytes=settings.cache_bytes,
-            overlap_seconds=settings.late_sample_seconds,
-        )
-        compute = ThreadCompute(settings.compute_threads)
-        recorder = EventRecorder(self.api, controller="opssight.dev/operator", instance=self.identity)
-        ports = Ports(sources, PrometheusRules(self.api), Statuses(self.api), recorder, self.telemetry, compute)
-        self.runtime = runtime = Runtime(ports, sources, self.telemetry, settings)
-        clusterwide = not settings.namespaces
-        if clusterwide:
-            labels.update(await self._patiently(lookups.namespace_labels))
-        for body in await self._patiently(lookups.sources):
-            sources.update(KINDS["MetricsSource"].parse(body))  # type: ignore[arg-type]
-        turning = asyncio.create_task(runtime.scheduler.run(), name="scheduler")
-        self.telemetry.leads(True)
-        kopf_stops = asyncio.Event()
-        draining = asyncio.create_task(self._drain(runtime, kopf_stops), name="drain")
-        try:
-            await kopf.operator(
-                registry=build_registry(
-                    runtime,
-                    labels,
-                    clusterwide=clusterwide,
-                    in_cluster="KUBECONFIG" not in os.environ,
-                    started=self.listen_to_signals,  # kopf has taken them, and would stop before our runs have ended
-                ),
-                settings=kopf_settings(settings),
-                standalone=True,
-                clusterwide=clusterwide,
-                namespaces=settings.namespaces,
-                stop_flag=kopf_stops,
-            )
-        finally:
-            ended_by_itself = not self.stopping.is_set()
-            log.info("no more events are watched", extra={"asked": not ended_by_itself})
-            self.telemetry.leads(False)
-            self.telemetry.clear_all()
-            for task in (turning, draining):
-                task.cancel()
-            sources.close()
-            compute.close()
-        return 1 if ended_by_itself else 0
-
-    async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
-        """The answer of a first read, however long the API server takes to come back."""
-        while True:
-            try:
-                return await read()
-            except OpsSightError as error:
-                log.warning("cannot read the cluster yet", extra={"error": str(error)})
-            await _sleep(self.stopping, 2.0)
-            if self.stopping.is_set():
-                raise asyncio.CancelledError
-
-    async def _drain(self, runtime: Runtime, kopf_stops: asyncio.Event) -> None:
-        """On a stop: start nothing any more, let what runs finish, then let kopf go."""
-        await self.stopping.wait()
-        self.wrong = "stopping"
-        log.info("stopping")
-        await runtime.scheduler.stop(self.settings.shutdown_seconds * 0.5)
-        kopf_stops.set()
+        self.role = "leading"
+        log.info("leading", extra={"identity": self.identity})
+        self.leading = Leading(self.settings, self.api, self.telemetry, identity=self.identity, stopping=self.stopping)
+        # kopf takes the signals when it starts, and would stop before our runs have ended.
+        return 0 if await self.leading.run(started=self.listen_to_signals) else 1
 
 
-async def _sleep(stopping: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
+async def _hold(lease: Lease, done: asyncio.Event) -> None:
+    await lease.hold(done)
+    if not done.is_set():
+        # Another replica may write from now on; nothing of ours may.
+        log.error("ending, because the lease is lost")
+        os._exit(1)
 
 
 async def start(settings: Settings) -> int:
-    """Run one replica until SIGTERM or SIGINT."""
-    operator = Operator(settings, await connect(settings.api_timeout_seconds, os.environ))
+    """Run one replica until SIGTERM or SIGINT; raises ``CannotStart``."""
+    try:
+        api = await connect(settings.api_timeout_seconds, os.environ)
+    except ApiFailure as failure:
+        raise CannotStart(str(failure.message)) from failure
+    operator = Operator(settings, api)
     operator.listen_to_signals()
     return await operator.run()
 
 
 def main() -> int:
-    """``python -m opssight_operator``; settings come from ``OPSSIGHT_*``."""
+    """``python -m opssight_operator``; settings come from ``OPSSIGHT_*``. 2 when a person has to change something."""
     try:
         settings = Settings.from_environment(os.environ)
+        configure(settings.log_format, settings.log_level)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    configure(settings.log_format, settings.log_level)
     os.environ.setdefault("USER", "opssight")  # kopf asks for it, and a pod's uid has no passwd entry
-    return asyncio.run(start(settings))
+    try:
+        return asyncio.run(start(settings))
+    except CannotStart as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
 
 
 if __name__ == "__main__":

@@ -27,12 +27,14 @@ class Settings:
     compute_threads: int = 2
     max_concurrent_reconciles: int = 8
     max_concurrent_per_namespace: int = 4
+    max_concurrent_per_source: int = 6  # below the overall number, so that a source that hangs leaves room
     max_series_exported: int = 200  # a resource, all queries together
     max_training_points: int = 50_000_000  # cells of one training window
     min_interval_seconds: float = 1.0
     source_interval_seconds: float = 60.0  # how often a MetricsSource is asked whether it answers
     status_heartbeat_seconds: float = 900.0
     rule_check_seconds: float = 30.0  # how often a loaded rule is looked for again
+    sweep_seconds: float = 300.0  # how often deleted resources are looked for that no event told of
     api_timeout_seconds: float = 15.0
     backoff_seconds: float = 5.0  # the first retry after a dependency failed; doubles, with jitter
     max_backoff_seconds: float = 300.0

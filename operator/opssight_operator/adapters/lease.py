@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from opssight_operator.core.leases import LeaseSeen, Move, next_move, observed, still_leading
+from opssight_operator.core.leases import LeaseSeen, Move, next_move, observed, seconds_left
 from opssight_operator.errors import OpsSightError
 
 from .kubernetes.client import KubeApi
@@ -18,12 +18,26 @@ from .kubernetes.failures import ApiFailure, ours
 
 log = logging.getLogger(__name__)
 
+RELEASE_SECONDS = 2.0  # what giving back may take; after that the lease expires by itself
+
 
 class Lease:
-    """One replica's hold on a Lease. Every write carries the resourceVersion that was read, so that two never win."""
+    """One replica's hold on a Lease. Every write carries the resourceVersion that was read, so that two never win.
+
+    ``seconds`` is when others may take a lease that was not renewed, ``renew_seconds`` the pause between two renewals.
+    A request never outlives our right to lead: a leader that hears nothing ends before another one may begin.
+    """
 
     def __init__(
-        self, api: KubeApi, *, namespace: str, name: str, identity: str, seconds: float, renew_seconds: float
+        self,
+        api: KubeApi,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        seconds: float,
+        renew_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
@@ -31,58 +45,73 @@ class Lease:
         self.identity = identity
         self._seconds = seconds
         self._pause = renew_seconds
+        self._clock = clock
         self._seen: LeaseSeen | None = None
         self._body: dict[str, Any] | None = None
         self._renewed_at = float("-inf")
         self._jitter = random.Random()  # noqa: S311 - spreads the replicas, guards nothing
 
-    async def acquire(self, stopping: asyncio.Event, waiting: Callable[[str], None]) -> bool:
-        """Wait until we lead (True) or are told to stop (False); ``waiting`` hears who holds it meanwhile."""
+    @property
+    def holder(self) -> str:
+        """Who held the lease when it was last looked at; empty when nobody did."""
+        return self._seen.holder if self._seen else ""
+
+    async def acquire(self, stopping: asyncio.Event) -> bool:
+        """Wait until we lead (True) or are told to stop (False)."""
         while not stopping.is_set():
             try:
-                if await self._step() is not Move.WAIT:
-                    return True
-            except OpsSightError as error:
-                log.warning("the lease cannot be read or written", extra={"error": str(error)})
-            waiting(self._seen.holder if self._seen else "")
+                async with asyncio.timeout(self._seconds):
+                    await self._read()
+                    move = next_move(self._seen, self.identity, self._clock())
+                    if move is not Move.WAIT and await self._write(self.identity):
+                        return True
+            except (OpsSightError, TimeoutError) as error:
+                log.warning("the lease cannot be read or written", extra={"error": str(error) or "no answer"})
             await _pause(stopping, self._pause * (0.75 + 0.5 * self._jitter.random()))
         return False
 
     async def hold(self, stopping: asyncio.Event) -> None:
         """Renew until told to stop, or until the lease is lost; returns in both cases."""
         while not stopping.is_set():
-            await _pause(stopping, self._pause)
+            await _pause(stopping, min(self._pause, self._left()))
+            if stopping.is_set():
+                return
             try:
-                if not stopping.is_set() and await self._step() is Move.WAIT:
-                    log.error("the lease was taken over", extra={"holder": self._seen.holder if self._seen else ""})
-                    return
-            except OpsSightError as error:
-                log.warning("the lease could not be renewed", extra={"error": str(error)})
-            if not still_leading(self._renewed_at, time.monotonic(), self._seconds):
+                async with asyncio.timeout(self._left()):
+                    if not await self._renew():
+                        log.error("the lease was taken over", extra={"holder": self.holder})
+                        return
+            except (OpsSightError, TimeoutError) as error:
+                log.warning("the lease could not be renewed", extra={"error": str(error) or "no answer"})
+            if not self._left():
                 log.error("the lease could not be renewed in time, so that another replica may lead")
                 return
 
     async def release(self) -> None:
         """Give the lease back, so that the next replica need not wait for it to expire."""
-        if self._body is None or self._seen is None or self._seen.holder != self.identity:
+        if self._body is None or self.holder != self.identity:
             return
         try:
-            await self._write("")
-        except OpsSightError as error:
-            log.warning("the lease could not be released", extra={"error": str(error)})
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._write("")
+        except (OpsSightError, TimeoutError) as error:
+            log.warning("the lease could not be released", extra={"error": str(error) or "no answer"})
 
-    @property
-    def leading(self) -> bool:
-        """Whether we hold the lease and have renewed it in time."""
-        mine = self._seen is not None and self._seen.holder == self.identity
-        return mine and still_leading(self._renewed_at, time.monotonic(), self._seconds)
+    def _left(self) -> float:
+        return seconds_left(self._renewed_at, self._clock(), self._seconds)
 
-    async def _step(self) -> Move:
+    async def _renew(self) -> bool:
+        """False when another replica holds the lease.
+
+        A write that is refused is no proof of that: the refused one may be the repetition of one that was done.
+        """
+        if self._body is not None and await self._write(self.identity):
+            return True
         await self._read()
-        move = next_move(self._seen, self.identity, time.monotonic())
-        if move is Move.WAIT:
-            return move
-        return move if await self._write(self.identity) else Move.WAIT
+        if self._seen is not None and self.holder != self.identity:
+            return False
+        await self._write(self.identity)
+        return True
 
     async def _read(self) -> None:
         try:
@@ -103,12 +132,28 @@ class Lease:
             spec.get("holderIdentity") or "",
             body["metadata"]["resourceVersion"],
             float(spec.get("leaseDurationSeconds") or self._seconds),
-            time.monotonic(),
+            self._clock(),
         )
 
     async def _write(self, holder: str) -> bool:
-        """False when another replica was faster."""
-        asked_at = time.monotonic()
+        """False when the lease is not any more as it was read."""
+        asked_at = self._clock()
+        path = self._collection if self._body is None else f"{self._collection}/{self._name}"
+        method = "POST" if self._body is None else "PUT"
+        try:
+            self._body = await self._api.request(method, path, body=self._wanted(holder), what="write the lease")
+        except ApiFailure as failure:
+            self._body = None if failure.status == 404 else self._body
+            if failure.status in (404, 409):
+                return False
+            raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
+        self._remember(self._body)
+        self._renewed_at = asked_at
+        return True
+
+    def _wanted(self, holder: str) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         old = (self._body or {}).get("spec", {})
         changed = old.get("holderIdentity") != holder
@@ -122,20 +167,7 @@ class Lease:
         metadata: dict[str, Any] = {"name": self._name}
         if self._body is not None:
             metadata["resourceVersion"] = self._body["metadata"]["resourceVersion"]
-        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-        create = self._body is None
-        path = self._collection if create else f"{self._collection}/{self._name}"
-        try:
-            self._body = await self._api.request("POST" if create else "PUT", path, body=body, what="write the lease")
-        except ApiFailure as failure:
-            if failure.status == 409:
-                return False
-            raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
-        self._remember(self._body)
-        self._renewed_at = asked_at
-        return True
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

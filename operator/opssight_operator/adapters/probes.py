@@ -14,16 +14,20 @@ Check = Callable[[], str]
 class Probes:
     """Probes answer at once, from what is known: a probe that waits hides what it should tell."""
 
-    def __init__(self, *, exposition: Callable[[], bytes], alive: Check, ready: Check) -> None:
+    def __init__(
+        self, *, exposition: Callable[[str], tuple[bytes, str]], alive: Check, ready: Check, role: Check = lambda: "ok"
+    ) -> None:
+        """``exposition(accept)`` is the text of /metrics and its type; ``role`` is what a ready replica says."""
         self._exposition = exposition
         self._alive = alive
         self._ready = ready
+        self._role = role
         self._runners: list[web.AppRunner] = []
 
     async def start(self, metrics: tuple[str, int], health: tuple[str, int]) -> None:
         """Listen on both addresses; raises ``OSError`` when one is taken."""
         routes = [web.get("/metrics", self._metrics)]
-        checks = [web.get("/healthz", self._check(self._alive)), web.get("/readyz", self._check(self._ready))]
+        checks = [web.get("/healthz", _check(self._alive)), web.get("/readyz", _check(self._ready, self._role))]
         if metrics == health:
             await self._listen([*routes, *checks], metrics)
             return
@@ -43,13 +47,14 @@ class Probes:
         self._runners.append(runner)
         await web.TCPSite(runner, *address).start()
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        text = await asyncio.to_thread(self._exposition)
-        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        text, kind = await asyncio.to_thread(self._exposition, request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": kind})
 
-    def _check(self, check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def answer(_: web.Request) -> web.Response:
-            wrong = check()
-            return web.Response(status=500 if wrong else 200, text=wrong or "ok")
 
-        return answer
+def _check(check: Check, well: Check = lambda: "ok") -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        wrong = check()
+        return web.Response(status=500 if wrong else 200, text=wrong or well())
+
+    return answer

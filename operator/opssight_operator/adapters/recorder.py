@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,10 +20,15 @@ from .kubernetes.client import MERGE, KubeApi
 log = logging.getLogger(__name__)
 
 SERIES_SECONDS = 600.0  # similar events within this time are one event with a count
+SIMILAR = 10  # events of one reason that may differ in their text within that time, before they count as one
 BURST = 25  # events an object may have at once ...
 REFILL_SECONDS = 60.0  # ... and how long it takes until it may have one more
 REMEMBERED = 4096
 NOTE_LIMIT = 1024
+COMBINED = "(combined from similar events): "
+
+Subject = tuple[str, ...]
+"""The object, and the type, reason and action of an event."""
 
 
 @dataclass(slots=True)
@@ -40,13 +45,17 @@ class _Bucket:
 
 
 class EventRecorder:
-    """``ports.Recorder`` over events.k8s.io/v1."""
+    """``ports.Recorder`` over events.k8s.io/v1, with the limits that client-go has."""
 
-    def __init__(self, api: KubeApi, *, controller: str, instance: str) -> None:
+    def __init__(
+        self, api: KubeApi, *, controller: str, instance: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._api = api
         self._controller = controller
         self._instance = instance[:128]
-        self._series: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
+        self._clock = clock
+        self._series: OrderedDict[tuple[Subject, str], _Series] = OrderedDict()
+        self._texts: OrderedDict[Subject, dict[str, float]] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     async def record(self, owner: Owner, events: Sequence[Event]) -> None:
@@ -58,8 +67,9 @@ class EventRecorder:
                 log.warning("an event was not recorded", extra={"reason": event.reason, "error": str(error)})
 
     async def _one(self, owner: Owner, event: Event) -> None:
-        now = time.monotonic()
-        key = (owner.uid, event.type, event.reason, event.action, event.message)
+        now = self._clock()
+        subject = (owner.uid, event.type, event.reason, event.action)
+        key = (subject, "" if self._differ_too_much(subject, event.message, now) else event.message)
         series = self._series.get(key)
         if series is not None and now - series.seen_at < SERIES_SECONDS:
             series.count += 1
@@ -70,18 +80,27 @@ class EventRecorder:
         if not self._take_token(owner.uid, now):
             log.warning("too many events of one object", extra={"kind": owner.kind, "resource": owner.name})
             return
-        body = self._body(owner, event, key)
-        self._series[key] = _Series(body["metadata"]["name"], 1, now)
-        while len(self._series) > REMEMBERED:
-            self._series.popitem(last=False)
+        body = self._body(owner, event, event.message if key[1] else COMBINED + event.message)
         await self._send("POST", owner, "", body, "application/json")
+        self._series[key] = _Series(body["metadata"]["name"], 1, now)
+        _forget_oldest(self._series)
+
+    def _differ_too_much(self, subject: Subject, text: str, now: float) -> bool:
+        """Whether the object has had too many different texts of one reason lately."""
+        texts = self._texts.setdefault(subject, {})
+        for old in [old for old, seen_at in texts.items() if now - seen_at >= SERIES_SECONDS]:
+            del texts[old]
+        if text in texts or len(texts) < SIMILAR:
+            texts[text] = now
+            _forget_oldest(self._texts)
+            return False
+        return True
 
     def _take_token(self, uid: str, now: float) -> bool:
         bucket = self._buckets.setdefault(uid, _Bucket(BURST, now))
         bucket.tokens = min(BURST, bucket.tokens + (now - bucket.filled_at) / REFILL_SECONDS)
         bucket.filled_at = now
-        while len(self._buckets) > REMEMBERED:
-            self._buckets.popitem(last=False)
+        _forget_oldest(self._buckets)
         if bucket.tokens < 1:
             return False
         bucket.tokens -= 1
@@ -90,8 +109,7 @@ class EventRecorder:
     def _namespace(self, owner: Owner) -> str:
         return owner.namespace or "default"
 
-    def _body(self, owner: Owner, event: Event, key: tuple[str, ...]) -> dict[str, Any]:
-        unique = hashlib.sha256(repr((key, time.time_ns())).encode()).hexdigest()[:16]
+    def _body(self, owner: Owner, event: Event, note: str) -> dict[str, Any]:
         regarding = {
             "apiVersion": owner.api_version,
             "kind": owner.kind,
@@ -102,20 +120,25 @@ class EventRecorder:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{owner.name[:230]}.{unique}", "namespace": self._namespace(owner)},
+            "metadata": {"name": f"{owner.name[:230]}.{secrets.token_hex(8)}", "namespace": self._namespace(owner)},
             "eventTime": _micro_now(),
             "reportingController": self._controller,
             "reportingInstance": self._instance,
             "action": event.action[:128],
             "reason": event.reason[:128],
             "type": event.type,
-            "note": event.message[:NOTE_LIMIT],
+            "note": note[:NOTE_LIMIT],
             "regarding": regarding,
         }
 
     async def _send(self, method: str, owner: Owner, suffix: str, body: dict[str, Any], content_type: str) -> None:
         path = f"/apis/events.k8s.io/v1/namespaces/{self._namespace(owner)}/events{suffix}"
         await self._api.send(method, path, body=body, content_type=content_type, what="record an Event")
+
+
+def _forget_oldest(memory: OrderedDict[Any, Any]) -> None:
+    while len(memory) > REMEMBERED:
+        memory.popitem(last=False)
 
 
 def _micro_now() -> str:

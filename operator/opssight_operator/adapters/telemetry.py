@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import ALLOWUTF8
 from prometheus_client.registry import Collector
 
 from opssight_operator.core.conventions import RESOURCE_GAUGES
 from opssight_operator.core.plan import Gauge as Sample
 from opssight_operator.reconcile.ports import Owner
 
+LEGACY = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+WITH_UTF8 = f"text/plain; version=1.0.0; charset=utf-8; escaping={ALLOWUTF8}"
+WITHOUT_UTF8 = "text/plain; version=0.0.4; charset=utf-8"
 
-class _ResourceGauges(Collector):
+
+class _ResourceGauges:
     """The gauges of all resources; each sample keeps its own label names."""
 
     def __init__(self) -> None:
@@ -35,14 +41,36 @@ class _ResourceGauges(Collector):
         with self._lock:
             self._by_owner.clear()
 
-    def collect(self) -> Iterable[Metric]:
-        """One family a metric name, in the order of ``RESOURCE_GAUGES``."""
+    def families(self, rename: Callable[[str], str]) -> list[Metric]:
+        """One family a metric name, in the order of ``RESOURCE_GAUGES``, with renamed labels."""
         with self._lock:
             samples = [sample for group in self._by_owner.values() for sample in group]
         families = {name: GaugeMetricFamily(name, text) for name, text in RESOURCE_GAUGES}
         for sample in samples:
-            families[sample.name].add_sample(sample.name, dict(sample.labels), sample.value)
+            labels = {rename(name): value for name, value in sample.labels.items()}
+            families[sample.name].add_sample(sample.name, labels, sample.value)
         return [family for family in families.values() if family.samples]
+
+
+class _Once(Collector):
+    """Families that were collected already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """As they are."""
+        return self._families
+
+
+def legacy_name(name: str) -> str:
+    """A label name for a Prometheus that knows letters, digits and underscores alone; no two names become one.
+
+    A scrape with two equal label names in one series is refused as a whole, with the gauges of everybody in it.
+    """
+    if LEGACY.fullmatch(name) and not name.startswith(("U__", "__")):
+        return name
+    return "U__" + "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in name)
 
 
 class Telemetry:
@@ -51,7 +79,6 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._gauges = _ResourceGauges()
-        self.registry.register(self._gauges)
         self._reconciles = Counter(
             "opssight_reconcile", "Reconciles by kind and outcome.", ("kind", "outcome"), registry=self.registry
         )
@@ -81,6 +108,9 @@ class Telemetry:
         self._scheduler_lag = Gauge(
             "opssight_scheduler_lag_seconds", "How late the newest run was started.", registry=self.registry
         )
+        self._waiting = Gauge(
+            "opssight_scheduler_waiting", "Resources that are due and wait for room.", registry=self.registry
+        )
         self._resources = Gauge("opssight_resources", "Resources that are watched.", ("kind",), registry=self.registry)
         self._leader = Gauge("opssight_leader", "1 while this replica leads.", registry=self.registry)
 
@@ -109,6 +139,10 @@ class Telemetry:
         """Say how late the newest run was started."""
         self._scheduler_lag.set(seconds)
 
+    def waiting(self, count: Callable[[], float]) -> None:
+        """Ask ``count`` at each scrape how many resources are due and wait for room."""
+        self._waiting.set_function(count)
+
     def coalesced(self, count: int) -> None:
         """Count runs that came due while an earlier one waited."""
         self._missed_runs.inc(count)
@@ -125,6 +159,9 @@ class Telemetry:
         """Forget the gauges of every resource."""
         self._gauges.clear()
 
-    def exposition(self) -> bytes:
-        """The text of /metrics."""
-        return generate_latest(self.registry)
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """The text of /metrics and its type; ``accept`` is what the scraper says that it understands."""
+        own = generate_latest(self.registry)
+        if f"escaping={ALLOWUTF8}" in accept:
+            return own + generate_latest(_Once(self._gauges.families(str)), ALLOWUTF8), WITH_UTF8
+        return own + generate_latest(_Once(self._gauges.families(legacy_name))), WITHOUT_UTF8

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from opssight_operator.api import API_VERSION, PLURALS
 from opssight_operator.api.anomaly_detector import AnomalyDetector
 from opssight_operator.api.base import seconds
@@ -15,6 +17,8 @@ from opssight_operator.core.plan import Plan
 from opssight_operator.reconcile import anomaly_detector, metrics_source, threshold_policy
 from opssight_operator.reconcile.ports import Owner, Ports
 from opssight_operator.settings import Settings
+
+from .lanes import Lane
 
 Resource = AnomalyDetector | ThresholdPolicy | MetricsSource
 Key = tuple[str, str, str]
@@ -31,14 +35,20 @@ class Kind:
     reconcile: Callable[[Any, float, Ports, Settings], Awaitable[Plan[Any]]]
 
     def parse(self, body: Mapping[str, Any]) -> Resource:
-        """The resource of a raw body; raises pydantic's ``ValidationError``."""
-        return self.model.model_validate(
-            {
-                "metadata": {**body["metadata"], "labels": body["metadata"].get("labels") or {}},
-                "spec": body.get("spec", {}),
-                "status": body.get("status") or {},
-            }
-        )
+        """The resource of a raw body; raises pydantic's ``ValidationError`` for its spec.
+
+        A status that another version wrote and this one cannot read counts as lost, which a resource survives.
+        """
+        parts = {
+            "metadata": {**body["metadata"], "labels": body["metadata"].get("labels") or {}},
+            "spec": body.get("spec", {}),
+        }
+        try:
+            return self.model.model_validate({**parts, "status": body.get("status") or {}})
+        except ValidationError as error:
+            if any(problem["loc"][:1] != ("status",) for problem in error.errors()):
+                raise
+            return self.model.model_validate({**parts, "status": {}})
 
 
 KINDS: dict[str, Kind] = {
@@ -72,3 +82,11 @@ def interval_of(resource: Resource, settings: Settings) -> float:
 def source_of(resource: Resource) -> str:
     """The name of the MetricsSource that a resource uses; its own, for a source."""
     return resource.metadata.name if isinstance(resource, MetricsSource) else resource.spec.source_ref.name
+
+
+def lanes_of(resource: Resource) -> tuple[Lane, ...]:
+    """Where a resource takes up room while it runs. A source is asked beside the queue of those who wait for it."""
+    namespace: Lane = ("namespace", resource.metadata.namespace)
+    if isinstance(resource, MetricsSource):
+        return (namespace,)
+    return namespace, ("source", source_of(resource))

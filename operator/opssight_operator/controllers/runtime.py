@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -19,7 +20,7 @@ from opssight_operator.reconcile.ports import Owner, Ports
 from opssight_operator.settings import Settings
 
 from .apply import apply
-from .kinds import KINDS, Key, Resource, interval_of, key_of, owner_of, source_of
+from .kinds import KINDS, Key, Resource, interval_of, key_of, lanes_of, owner_of, source_of
 from .outcomes import failed, next_delay
 from .scheduler import Scheduler
 
@@ -83,25 +84,30 @@ class Runtime:
         settings: Settings,
         *,
         wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ports = ports
         self._sources = sources
         self._counters = counters
         self._settings = settings
         self._wall_clock = wall_clock
+        self._clock = clock
         self._held: dict[Key, _Held] = {}
-        self.first_event_at: float | None = None
+        self._number: Counter[str] = Counter()
         self.scheduler = Scheduler(
             self.work,
             concurrency=settings.max_concurrent_reconciles,
-            per_namespace=settings.max_concurrent_per_namespace,
+            lane_limits={
+                "namespace": settings.max_concurrent_per_namespace,
+                "source": settings.max_concurrent_per_source,
+            },
             lagged=counters.lagged,
             coalesced=counters.coalesced,
+            clock=clock,
         )
 
     def seen(self, kind: str, body: Mapping[str, Any]) -> None:
         """A resource exists and looks like this; anything but a new spec changes no schedule."""
-        self.first_event_at = self.first_event_at or time.monotonic()
         key = key_of(kind, body)
         try:
             resource = KINDS[kind].parse(body)
@@ -119,31 +125,47 @@ class Runtime:
             current = resource.status.observed_generation == resource.metadata.generation
             spread = min(SPREAD_SECONDS, interval_of(resource, self._settings))
             delay = phase(resource.metadata.uid, spread) if current else 0.0
+        self._number[kind] += key not in self._held
         self._held[key] = _Held(resource)
-        self._counters.watched(kind, sum(1 for k in self._held if k[0] == kind))
+        self._counters.watched(kind, self._number[kind])
         if isinstance(resource, MetricsSource):
-            self._sources.update(resource)
-            self._run_dependants(resource.metadata.name)
+            self._source_seen(resource)
         self.scheduler.put(
             key,
             uid=resource.metadata.uid,
-            namespace=resource.metadata.namespace,
+            lanes=lanes_of(resource),
             interval=interval_of(resource, self._settings),
             delay=delay,
         )
 
     def gone(self, kind: str, body: Mapping[str, Any]) -> None:
         """A resource was deleted; its rule goes by garbage collection, its gauges now."""
-        key = key_of(kind, body)
+        self._forget(key_of(kind, body))
+
+    def _forget(self, key: Key) -> None:
         self.scheduler.drop(key)
         known = self._held.pop(key, None)
         if known is None:
             return
-        self._counters.watched(kind, sum(1 for k in self._held if k[0] == kind))
+        self._number[key[0]] -= 1
+        self._counters.watched(key[0], self._number[key[0]])
         self._ports.telemetry.clear_gauges(owner_of(key, known.resource))
         if isinstance(known.resource, MetricsSource):
             self._sources.remove(known.resource.metadata.name)
             self._run_dependants(known.resource.metadata.name)
+
+    async def sweep(self, uids_of: Callable[[str], Awaitable[set[str]]]) -> None:
+        """Forget what is gone without a word: a watch that has to list anew never tells of deletions in between.
+
+        ``uids_of(kind)`` lists what there is now, so that whatever was known before and is not in it is gone.
+        """
+        for kind in KINDS:
+            known = {key: held for key, held in self._held.items() if key[0] == kind}
+            uids = await uids_of(kind)
+            for key, held in known.items():
+                if held.resource.metadata.uid not in uids and self._held.get(key) is held:
+                    log.info("a resource is gone and no event told of it", extra={"key": key})
+                    self._forget(key)
 
     def namespace_changed(self, namespace: str) -> None:
         """The labels of a namespace changed, so that a source may allow it or not any more."""
@@ -157,7 +179,7 @@ class Runtime:
         held = self._held.get(key)
         if held is None:
             return None
-        began = time.monotonic()
+        began = self._clock()
         resource = held.resource
         owner = owner_of(key, resource)
         try:
@@ -169,12 +191,18 @@ class Runtime:
             log.warning("a plan could not be applied", extra={"key": key, "error": str(error)})
             plan = held_plan(resource, error, self._wall_clock(), self._settings)
         else:
-            if plan.status_changed and self._held.get(key) is held:
-                held.resource = resource.model_copy(update={"status": plan.status})
+            if plan.status_changed:
+                self._remember(key, owner.uid, plan)
         held.failures = held.failures + 1 if failed(plan) else 0
-        self._count(key[0], plan, time.monotonic() - began)
+        self._count(key[0], plan, self._clock() - began)
         interval = interval_of(resource, self._settings)
         return next_delay(plan, resource.metadata.uid, held.failures, interval, self._settings.max_backoff_seconds)
+
+    def _remember(self, key: Key, uid: str, plan: Plan[Any]) -> None:
+        """Keep the status that now stands there, also when the spec has changed during the run."""
+        held = self._held.get(key)
+        if held is not None and held.resource.metadata.uid == uid:
+            held.resource = held.resource.model_copy(update={"status": plan.status})
 
     async def _announced(self, resource: Resource, owner: Owner) -> Resource:
         """A resource that is seen for the first time says so before the first, long fetch."""
@@ -196,6 +224,12 @@ class Runtime:
         for threshold in getattr(plan.status, "thresholds", ()):
             if threshold.reason != "Changed":
                 self._counters.held(threshold.reason)
+
+    def _source_seen(self, source: MetricsSource) -> None:
+        before = self._ports.sources.get(source.metadata.name)
+        self._sources.update(source)
+        if before is None or before.spec != source.spec:
+            self._run_dependants(source.metadata.name)
 
     def _run_dependants(self, source: str) -> None:
         for key, held in self._held.items():

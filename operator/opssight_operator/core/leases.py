@@ -47,6 +47,6 @@ def observed(previous: LeaseSeen | None, holder: str, version: str, seconds: flo
     return LeaseSeen(holder, version, seconds, since)
 
 
-def still_leading(renewed_at: float, now: float, seconds: float) -> bool:
-    """Whether a leader that renewed last at ``renewed_at`` may still write; it stops before others may take over."""
-    return now - renewed_at < seconds * 2 / 3
+def seconds_left(renewed_at: float, now: float, seconds: float) -> float:
+    """How long a leader that renewed last at ``renewed_at`` may go on; it ends before others may take over."""
+    return max(0.0, renewed_at + seconds * 2 / 3 - now)

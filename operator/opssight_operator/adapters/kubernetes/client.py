@@ -7,9 +7,11 @@ import json
 import os
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
@@ -19,6 +21,21 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON = "application/json"
 IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+FIRST_PAUSE = 0.25  # seconds before the second try; doubles, with jitter
+LONGEST_PAUSE = 5.0  # however long a server asks us to stay away
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    body: object
+    content_type: str
+    query: tuple[tuple[str, str], ...]
+    accept: str
+    what: str
 
 
 class KubeApi:
@@ -43,17 +60,20 @@ class KubeApi:
         body: object = None,
         content_type: str = JSON,
         query: Sequence[tuple[str, str]] = (),
+        accept: str = JSON,
         what: str = "",
     ) -> dict[str, Any]:
         """The answer as a mapping; raises ``ApiFailure``, or what the connection raised."""
+        request = _Request(method, path, body, content_type, tuple(query), accept, what or f"{method} {path}")
         for attempt in range(self._retries + 1):
             try:
                 async with asyncio.timeout(self._timeout):
-                    return await self._once(method, path, body, content_type, query, what or f"{method} {path}")
+                    return await self._once(request)
             except Exception as error:
                 if attempt == self._retries or not worth_retrying(error):
                     raise
-            await asyncio.sleep((0.25 * 2**attempt) * (1 + self._jitter.random()))
+                pause = min(LONGEST_PAUSE, max(FIRST_PAUSE * 2**attempt, getattr(error, "retry_after", 0.0)))
+            await asyncio.sleep(pause * (1 + self._jitter.random()))
         raise AssertionError("unreachable")
 
     async def send(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
@@ -63,23 +83,22 @@ class KubeApi:
         except Exception as error:
             raise ours(error) from error
 
-    async def _once(
-        self, method: str, path: str, body: object, content_type: str, query: Sequence[tuple[str, str]], what: str
-    ) -> dict[str, Any]:
-        request = await self._client.param_serialize(
-            method,
-            path,
-            query_params=list(query),
-            header_params={"Accept": JSON, **({"Content-Type": content_type} if body is not None else {})},
+    async def _once(self, asked: _Request) -> dict[str, Any]:
+        content = {"Content-Type": asked.content_type} if asked.body is not None else {}
+        serialized = await self._client.param_serialize(
+            asked.method,
+            asked.path,
+            query_params=list(asked.query),
+            header_params={"Accept": asked.accept, **content},
             auth_settings=["BearerToken"],
         )
-        verb, url, headers, _, *_ = request
+        verb, url, headers, _, *_ = serialized
         answer = await self._client.call_api(
-            verb, url, header_params=headers, body=body, _request_timeout=self._timeout
+            verb, url, header_params=headers, body=asked.body, _request_timeout=self._timeout
         )
         raw = await answer.read()
         if not 200 <= answer.status < 300:
-            raise failure_of(answer.status, raw or b"", what)
+            raise failure_of(answer.status, raw or b"", asked.what, answer.headers.get("Retry-After", ""))
         return dict(json.loads(raw)) if raw else {}
 
     async def close(self) -> None:
@@ -93,15 +112,24 @@ async def connect(request_seconds: float, environment: os._Environ[str] | dict[s
 
 
 async def configuration(environment: os._Environ[str] | dict[str, str]) -> Configuration:
-    """Where the API server is and who we are there: a kubeconfig if one is named, else the pod's ServiceAccount."""
-    settings = Configuration()
+    """Where the API server is and who we are there: a kubeconfig if one is named, else the pod's ServiceAccount.
+
+    Raises ``ApiFailure`` with a sentence for the person who starts us.
+    """
+    # The API server is reached directly, as kopf does it: no proxy and no .netrc of the environment.
+    settings = Configuration(client_session_kwargs={"trust_env": False})
     named = environment.get("KUBECONFIG")
-    if named:
-        await config.load_kube_config(config_file=named, client_configuration=settings)
-    elif IN_CLUSTER_TOKEN.exists():  # noqa: ASYNC240 - once, before the loop has work
-        config.load_incluster_config(client_configuration=settings)
-    else:
-        raise ApiFailure(
-            0, "NoConfiguration", "set KUBECONFIG, or run in a pod with a ServiceAccount token", "find the API server"
-        )
+    try:
+        if named:
+            await config.load_kube_config(config_file=named, client_configuration=settings)
+        elif IN_CLUSTER_TOKEN.exists():  # noqa: ASYNC240 - once, before the loop has work
+            config.load_incluster_config(client_configuration=settings)
+        else:
+            raise _nowhere("set KUBECONFIG, or run in a pod with a ServiceAccount token")
+    except (config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
+        raise _nowhere(f"KUBECONFIG is {named}: {error}" if named else str(error)) from error
     return settings
+
+
+def _nowhere(why: str) -> ApiFailure:
+    return ApiFailure(0, "NoConfiguration", why, "find the API server")

@@ -23,22 +23,24 @@ MESSAGE_LIMIT = 300
 class ApiFailure(Exception):
     """An answer of the API server that is no success; ``message`` is its own sentence."""
 
-    def __init__(self, status: int, reason: str, message: str, what: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, what: str, retry_after: float = 0.0) -> None:
         super().__init__(f"{what}: {message} ({status})")
         self.status = status
         self.reason = reason
         self.message = message[:MESSAGE_LIMIT]
         self.what = what
+        self.retry_after = retry_after
 
 
-def failure_of(status: int, body: bytes, what: str) -> ApiFailure:
-    """The failure that a response body (a ``Status`` object, if it is one) tells of."""
+def failure_of(status: int, body: bytes, what: str, retry_after: str = "") -> ApiFailure:
+    """The failure that a response body (a ``Status`` object, if it is one) tells of; ``retry_after`` is the header."""
     try:
         said = json.loads(body)
         reason, message = str(said.get("reason", "")), str(said.get("message", ""))
     except (ValueError, AttributeError):
         reason, message = "", ""
-    return ApiFailure(status, reason, message or f"the API server answered {status}", what)
+    seconds = float(retry_after) if retry_after.isdecimal() else 0.0
+    return ApiFailure(status, reason, message or f"the API server answered {status}", what, seconds)
 
 
 BY_STATUS: dict[int, Callable[[str], OpsSightError]] = {

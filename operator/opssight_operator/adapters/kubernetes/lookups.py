@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opssight_operator.api import API_VERSION, PLURALS
 from opssight_operator.errors import SourceMissing, TargetNotFound
 
 from .client import KubeApi
+
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+PAGE = 500
 
 
 class Lookups:
@@ -31,6 +34,22 @@ class Lookups:
         """All MetricsSources, so that none is missing when the first detector is run."""
         path = f"/apis/{API_VERSION}/{PLURALS['MetricsSource']}"
         return list((await self._api.send("GET", path, what="list MetricsSources")).get("items", []))
+
+    async def uids(self, kind: str, namespaces: Sequence[str] = ()) -> set[str]:
+        """The uids of all resources of a kind that there are now, in some namespaces or in all."""
+        scoped = [f"namespaces/{name}/" for name in namespaces] if namespaces and kind != "MetricsSource" else [""]
+        found: set[str] = set()
+        for scope in scoped:
+            path = f"/apis/{API_VERSION}/{scope}{PLURALS[kind]}"
+            following = ""
+            while True:
+                query = [("limit", str(PAGE)), *([("continue", following)] if following else [])]
+                page = await self._api.send("GET", path, query=query, accept=METADATA, what=f"list {PLURALS[kind]}")
+                found.update(item["metadata"]["uid"] for item in page.get("items", []))
+                following = page.get("metadata", {}).get("continue", "")
+                if not following:
+                    break
+        return found
 
     async def namespace_labels(self) -> dict[str, Mapping[str, str]]:
         """The labels of every namespace."""

@@ -13,17 +13,13 @@ from opssight_operator.reconcile.ports import Owner
 
 from .client import APPLY, KubeApi
 from .failures import ApiFailure, ours
+from .ownership import Standing, our_part, standing
 
 API_VERSION = "monitoring.coreos.com/v1"
 
 
 def _path(namespace: str, name: str) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/prometheusrules/{name}"
-
-
-def _owned_by(found: dict[str, Any], owner: Owner) -> bool:
-    references = found.get("metadata", {}).get("ownerReferences", [])
-    return any(reference.get("uid") == owner.uid for reference in references)
 
 
 class PrometheusRules:
@@ -37,21 +33,23 @@ class PrometheusRules:
         found = await self._get(owner.namespace, name)
         if found is None:
             return RuleObservation(RuleObjectState.ABSENT)
-        if not _owned_by(found, owner):
+        stands = standing(found, owner)
+        if stands is Standing.PREDECESSORS:
+            return RuleObservation(RuleObjectState.ABSENT)  # on its way out; nothing of it is taken over
+        if stands is Standing.FOREIGN:
             return RuleObservation(RuleObjectState.FOREIGN)
-        groups = tuple(found.get("spec", {}).get("groups", []))
-        return RuleObservation(
-            RuleObjectState.OURS, rule_digest(found["metadata"].get("labels", {}), groups), groups=groups
-        )
+        labels, groups = our_part(found)
+        return RuleObservation(RuleObjectState.OURS, rule_digest(labels, groups), groups=groups)
 
     async def apply(self, owner: Owner, rule: RuleObject) -> None:
         """Make the object look like ``rule``; yields to a foreign object and to a foreign field manager.
 
-        The owner reference carries the uid, so that a CR that was deleted and made anew never adopts the rule of
-        its predecessor, and garbage collection removes the rule with the operator dead too.
+        The owner reference carries the uid, and garbage collection removes the rule with the operator dead too. The
+        object of a predecessor, a resource of this name that was deleted and made anew, is replaced as a whole, so
+        that nobody waits for its collection: by server-side apply its owner reference goes with everything else.
         """
         found = await self._get(owner.namespace, rule.name)
-        if found is not None and not _owned_by(found, owner) and not found["metadata"].get("deletionTimestamp"):
+        if found is not None and standing(found, owner) is Standing.FOREIGN:
             raise NameConflict(
                 f"PrometheusRule {owner.namespace}/{rule.name} exists and belongs to somebody else; "
                 "rename this resource or delete that object"
@@ -96,7 +94,7 @@ class PrometheusRules:
     async def remove(self, owner: Owner, name: str) -> None:
         """Delete the object if ``owner`` owns it, exactly the one that was looked at."""
         found = await self._get(owner.namespace, name)
-        if found is None or not _owned_by(found, owner):
+        if found is None or standing(found, owner) is not Standing.OURS:
             return
         metadata = found["metadata"]
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}

@@ -1,0 +1,157 @@
+"""What a replica does while it leads: watch with kopf, run what is due, sweep, and drain at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import kopf
+
+from .adapters.compute import ThreadCompute
+from .adapters.kubernetes import KubeApi, PrometheusRules, Statuses
+from .adapters.kubernetes.lookups import Lookups
+from .adapters.prometheus.sources import Sources
+from .adapters.recorder import EventRecorder
+from .adapters.telemetry import Telemetry
+from .controllers.kinds import KINDS
+from .controllers.registry import build_registry, kopf_settings
+from .controllers.runtime import Runtime
+from .errors import OpsSightError
+from .reconcile.ports import Ports
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+AGAIN_SECONDS = 2.0  # between two tries of a first read
+
+
+class Stopped(Exception):
+    """We were told to stop before there was anything to stop."""
+
+
+class Leading:
+    """One term of leadership; ``stopping`` asks for its end."""
+
+    def __init__(
+        self, settings: Settings, api: KubeApi, telemetry: Telemetry, *, identity: str, stopping: asyncio.Event
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._stopping = stopping
+        self._labels: dict[str, Mapping[str, str]] = {}
+        self._lookups = Lookups(api, settings.operator_namespace)
+        self._sources = Sources(
+            threads=settings.fetch_threads,
+            max_cells=settings.max_training_points,
+            read_secret=self._lookups.secret,
+            namespace_labels=lambda name: self._labels.get(name, {}),
+            queried=telemetry.queried,
+            cache_bytes=settings.cache_bytes,
+            overlap_seconds=settings.late_sample_seconds,
+        )
+        self._compute = ThreadCompute(settings.compute_threads)
+        recorder = EventRecorder(api, controller="opssight.dev/operator", instance=identity)
+        ports = Ports(self._sources, PrometheusRules(api), Statuses(api), recorder, telemetry, self._compute)
+        self._runtime = Runtime(ports, self._sources, telemetry, settings)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def stalled(self) -> float:
+        """Seconds since the scheduler has turned last; 0 before it turns and while it is drained."""
+        if not self._tasks or self._stopping.is_set():
+            return 0.0
+        return time.monotonic() - self._runtime.scheduler.turned_at
+
+    async def run(self, started: Callable[[], None]) -> bool:
+        """Work until told to stop (True), or until kopf or the scheduler ends by itself (False).
+
+        ``started`` is called once kopf has set itself up.
+        """
+        clusterwide = not self._settings.namespaces
+        kopf_stops = asyncio.Event()
+        try:
+            await self._prepare(clusterwide)
+            self._start_tasks(kopf_stops)
+            self._telemetry.leads(True)
+            await kopf.operator(
+                registry=build_registry(
+                    self._runtime,
+                    self._labels,
+                    clusterwide=clusterwide,
+                    in_cluster=not os.environ.get("KUBECONFIG"),
+                    started=started,
+                ),
+                settings=kopf_settings(self._settings),
+                standalone=True,
+                clusterwide=clusterwide,
+                namespaces=self._settings.namespaces,
+                stop_flag=kopf_stops,
+            )
+        except Stopped:
+            pass
+        finally:
+            log.info("no more events are watched", extra={"asked": self._stopping.is_set()})
+            self._telemetry.leads(False)
+            self._telemetry.clear_all()
+            for task in self._tasks:
+                task.cancel()
+            self._sources.close()
+            self._compute.close()
+        return self._stopping.is_set()
+
+    async def _prepare(self, clusterwide: bool) -> None:
+        """What the first run needs to know, so that no detector is told that its source is missing."""
+        if clusterwide:
+            self._labels.update(await self._patiently(self._lookups.namespace_labels))
+        for body in await self._patiently(self._lookups.sources):
+            self._sources.update(KINDS["MetricsSource"].parse(body))  # type: ignore[arg-type]
+
+    async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
+        """The answer of a first read, however long the API server takes to come back."""
+        while not self._stopping.is_set():
+            try:
+                return await read()
+            except OpsSightError as error:
+                log.warning("cannot read the cluster yet", extra={"error": str(error)})
+            await pause(self._stopping, AGAIN_SECONDS)
+        raise Stopped
+
+    def _start_tasks(self, kopf_stops: asyncio.Event) -> None:
+        def scheduler_ended(_: asyncio.Task[None]) -> None:
+            if not self._stopping.is_set():  # a replica that runs nothing must not lead
+                kopf_stops.set()
+
+        scheduler = self._runtime.scheduler
+        scheduler.turned_at = time.monotonic()
+        self._telemetry.waiting(lambda: scheduler.waiting)
+        turning = asyncio.create_task(scheduler.run(), name="scheduler")
+        turning.add_done_callback(scheduler_ended)
+        draining = asyncio.create_task(self._drain(kopf_stops), name="drain")
+        self._tasks = [turning, draining, asyncio.create_task(self._sweep(), name="sweep")]
+
+    async def _drain(self, kopf_stops: asyncio.Event) -> None:
+        """On a stop: start nothing any more, let what runs finish, then let kopf go."""
+        await self._stopping.wait()
+        await self._runtime.scheduler.stop(self._settings.shutdown_seconds * 0.5)
+        kopf_stops.set()
+
+    async def _sweep(self) -> None:
+        """Now and then, forget resources whose deletion no event told of."""
+        while not self._stopping.is_set():
+            await pause(self._stopping, self._settings.sweep_seconds)
+            try:
+                await self._runtime.sweep(lambda kind: self._lookups.uids(kind, self._settings.namespaces))
+            except OpsSightError as error:
+                log.warning("deleted resources could not be looked for", extra={"error": str(error)})
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait, but not beyond a stop."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()

@@ -1,0 +1,317 @@
+"""What a leading replica does with what it sees: real use cases, ports in memory, virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders import a_detector, a_policy, a_source
+from opssight_operator.controllers.runtime import Runtime
+from opssight_operator.core.observation import Frame
+from opssight_operator.errors import KubernetesUnavailable, NameConflict, NoData, PrometheusUnreachable
+from unit.controllers.world import World, body_of, now
+from virtual_time import in_virtual_time
+
+Script = Callable[[World, Runtime], Awaitable[None]]
+
+
+def steady(start: float, end: float, step: float) -> Frame:
+    """One series around 10."""
+    times = np.arange(np.ceil(start / step) * step, end + step / 2, step)
+    return Frame(times, (10 + np.sin(times / 7.0))[:, None], ({"service": "a"},))
+
+
+def a_world(**more: Any) -> World:
+    world = World(frame=steady, **more)
+    world.known["default"] = a_source()
+    return world
+
+
+def play(script: Script, world: World | None = None) -> World:
+    made = world or a_world()
+
+    async def run() -> None:
+        runtime = made.runtime()
+        turning = asyncio.create_task(runtime.scheduler.run())
+        await script(made, runtime)
+        turning.cancel()
+        await asyncio.wait([turning])
+
+    in_virtual_time(run())
+    return made
+
+
+DETECTOR = {"step": "1m", "interval": "1m", "trainingWindow": "6h", "method": {"type": "ZScore"}}
+
+
+def test_a_new_resource_says_pending_first_and_ready_after_its_first_run() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+        await asyncio.sleep(0.05)
+        assert world.ready("a") == ["Pending"]
+        await asyncio.sleep(5)
+
+    world = play(script)
+    assert world.ready("a") == ["Pending", "Reconciled"]
+    assert world.gauges["a"]
+    assert world.resources == {"AnomalyDetector": 1}
+
+
+def test_status_is_written_on_a_change_of_meaning_and_not_at_each_run() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+        await asyncio.sleep(3600)
+
+    world = play(script)
+    assert len(world.fetched) >= 60
+    assert len(world.written("a")) < 2 + 3600 / 900 + 1  # Pending, Ready, and a heartbeat every 15 minutes
+
+
+def test_an_event_that_changes_no_spec_starts_no_run() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        policy = a_policy("p", interval="1h")
+        for _ in range(10):  # a relist, a label, our own status: the generation stays
+            runtime.seen("ThresholdPolicy", body_of(policy))
+            await asyncio.sleep(1)
+
+    assert len(play(script).fetched) == 1
+
+
+def test_a_new_generation_runs_at_once() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h", expr="old"), generation=1))
+        await asyncio.sleep(10)
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h", expr="new"), generation=2))
+        await asyncio.sleep(1)
+
+    world = play(script)
+    assert [expr for _, expr in world.fetched] == ["old", "new"]
+    assert world.written("p")[-1]["observedGeneration"] == 2
+
+
+def test_a_spec_that_changes_during_a_run_keeps_what_that_run_has_learned() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        world.fetch_seconds = 5.0
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h"), generation=1))
+        await asyncio.sleep(1)
+        changed = a_policy("p", interval="1h", guardrails={"cooldown": "1h"})
+        runtime.seen("ThresholdPolicy", body_of(changed, generation=2))
+        await asyncio.sleep(20)
+
+    world = play(script)
+    first, last = world.written("p")[1], world.written("p")[-1]
+    assert first["thresholds"][0]["current"] == last["thresholds"][0]["current"]
+    assert len(last["history"]) == 1, "the first decision is in the history once"
+
+
+def test_a_restart_runs_known_resources_spread_out_and_writes_nothing_that_is_known() -> None:
+    async def first(world: World, runtime: Runtime) -> None:
+        for n in range(40):
+            runtime.seen("AnomalyDetector", body_of(a_detector(f"a{n}", **DETECTOR)))
+        await asyncio.sleep(30)
+
+    before = play(first)
+    bodies = []
+    for n in range(40):
+        body = body_of(a_detector(f"a{n}", **DETECTOR))
+        bodies.append({**body, "status": before.written(f"a{n}")[-1]})
+
+    async def second(world: World, runtime: Runtime) -> None:
+        runtime.seen("MetricsSource", body_of(world.known["default"]))
+        for body in bodies:
+            runtime.seen("AnomalyDetector", body)
+        await asyncio.sleep(15)
+
+    after = play(second)
+    first_second = [at for at, _ in after.fetched if at < 1_000_001.0]
+    assert len(after.fetched) >= 40
+    assert len(first_second) < 12
+    assert not [name for _, name, _ in after.statuses if name != "default"]
+
+
+def test_a_source_that_appears_or_changes_runs_its_dependants_at_once_and_no_others() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("ThresholdPolicy", body_of(a_policy("mine", interval="1h", sourceRef={"name": "late"})))
+        runtime.seen("ThresholdPolicy", body_of(a_policy("other", interval="1h")))
+        await asyncio.sleep(3)
+        assert world.ready("mine") == ["Pending", "SourceMissing"]
+        others = len(world.fetched)
+        runtime.seen("MetricsSource", body_of(a_source("late")))
+        await asyncio.sleep(1)
+        assert world.ready("mine")[-1] == "Reconciled"
+        assert len(world.fetched) == others + 1
+
+    world = play(script)
+    assert world.ready("late") == ["Pending", "Reconciled"]
+
+
+def test_a_source_that_goes_is_said_at_once() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("MetricsSource", body_of(a_source()))
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h")))
+        await asyncio.sleep(5)
+        runtime.gone("MetricsSource", body_of(a_source()))
+        await asyncio.sleep(1)
+
+    assert play(script).ready("p")[-1] == "SourceMissing"
+
+
+def test_a_deleted_resource_leaves_no_gauges_and_is_never_written_again() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+        await asyncio.sleep(5)
+        assert world.gauges["a"]
+        writes = len(world.statuses)
+        runtime.gone("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+        await asyncio.sleep(300)
+        assert len(world.statuses) == writes
+
+    world = play(script)
+    assert "a" not in world.gauges
+    assert world.resources == {"AnomalyDetector": 0}
+
+
+def test_a_resource_deleted_during_its_run_leaves_no_gauges() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        world.fetch_seconds = 5.0
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+        await asyncio.sleep(2)
+        runtime.gone("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+        await asyncio.sleep(60)
+
+    assert not play(script).gauges
+
+
+def test_what_was_deleted_while_nobody_watched_is_swept() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        for name in ("stays", "goes", "anew"):
+            runtime.seen("AnomalyDetector", body_of(a_detector(name, **DETECTOR)))
+        await asyncio.sleep(5)
+
+        async def uids(kind: str) -> set[str]:
+            # A resource that is made while the list is under way is not in it, and must not be forgotten.
+            if kind == "AnomalyDetector":
+                runtime.seen("AnomalyDetector", body_of(a_detector("anew", **DETECTOR), uid="second"))
+            return {"uid-of-stays"} if kind == "AnomalyDetector" else set()
+
+        await runtime.sweep(uids)
+        assert world.resources["AnomalyDetector"] == 2
+        assert len(runtime.scheduler) == 2
+
+    assert set(play(script).gauges) == {"stays", "anew"}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (NoData("the query has no samples"), "NoData"),
+        (PrometheusUnreachable("Prometheus does not answer"), "PrometheusUnreachable"),
+        (ZeroDivisionError("a secret"), "InternalError"),
+    ],
+    ids=["no data", "no Prometheus", "a defect"],
+)
+def test_an_error_becomes_a_condition_and_the_next_run_recovers(
+    error: Exception, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        world.fetch_error = error
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+        await asyncio.sleep(60)
+        assert world.ready("a")[-1] == reason
+        assert "a secret" not in str(world.written("a"))
+        world.fetch_error = None
+        await asyncio.sleep(120)
+
+    with caplog.at_level(logging.CRITICAL):
+        world = play(script)
+    assert world.ready("a")[-1] == "Reconciled"
+    assert world.outcomes["AnomalyDetector", reason] >= 1
+
+
+def test_an_outage_is_asked_less_and_less_often() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        world.fetch_error = PrometheusUnreachable("Prometheus does not answer")
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h")))
+        await asyncio.sleep(1800)
+
+    fetched = [at for at, _ in play(script).fetched]
+    gaps = np.diff(fetched)
+    assert gaps[0] < 7 and gaps[-1] > 200
+    assert len(fetched) < 15
+
+
+def test_a_status_that_cannot_be_written_is_written_by_a_later_run(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        world.status_error = KubernetesUnavailable("the API server answered 503")
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h")))
+        await asyncio.sleep(30)
+        assert not world.statuses and not world.events
+        world.status_error = None
+        await asyncio.sleep(60)
+
+    world = play(script)
+    assert world.ready("p")[-1] == "Reconciled"
+    assert "a plan could not be applied" in caplog.messages
+
+
+def test_a_rule_is_written_before_the_status_that_speaks_of_it_and_the_status_before_the_events() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        world.known["default"] = a_source()
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", mode="Record", interval="1h")))
+        await asyncio.sleep(3)
+
+    order = play(script).order
+    assert order[:4] == ["status", "rule", "status", "gauges"]  # the first is Pending
+    assert set(order[4:]) <= {"event"} and order[4:]
+
+
+def test_a_rule_that_belongs_to_somebody_else_leaves_its_mark_in_the_status() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        world.rule_error = NameConflict("PrometheusRule shop/x exists and belongs to somebody else")
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", mode="Record", interval="1h")))
+        await asyncio.sleep(3)
+
+    world = play(script)
+    assert world.ready("p") == ["Pending", "NameConflict"]
+    assert not world.written("p")[-1].get("thresholds"), "a threshold that was not delivered was not changed"
+
+
+def test_a_spec_that_does_not_parse_is_logged_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        broken = body_of(a_policy("broken"))
+        broken["spec"]["expr"] = 7
+        runtime.seen("ThresholdPolicy", broken)
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h")))
+        await asyncio.sleep(3)
+
+    world = play(script)
+    assert world.ready("p")[-1] == "Reconciled"
+    assert "a resource does not parse" in caplog.messages
+
+
+def test_a_status_of_another_version_counts_as_lost() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        body = body_of(a_policy("p", interval="1h"))
+        body["status"] = {"conditions": "of a later version"}
+        runtime.seen("ThresholdPolicy", body)
+        await asyncio.sleep(3)
+
+    assert play(script).ready("p")[-1] == "Reconciled"
+
+
+def test_a_namespace_whose_labels_change_is_looked_at_at_once() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("ThresholdPolicy", body_of(a_policy("in", interval="1h")))
+        runtime.seen("ThresholdPolicy", body_of(a_policy("out", interval="1h", namespace="other")))
+        await asyncio.sleep(3)
+        began = now()
+        runtime.namespace_changed("shop")
+        await asyncio.sleep(1)
+        assert len([at for at, _ in world.fetched if at >= began]) == 1
+
+    play(script)
