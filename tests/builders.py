@@ -15,7 +15,8 @@ import numpy as np
 from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorSpec, AnomalyDetectorStatus
 from opssight_operator.api.base import ObjectMeta
 from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
-from opssight_operator.api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec, ThresholdPolicyStatus
+from opssight_operator.api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
+from opssight_operator.api.threshold_status import ThresholdPolicyStatus
 from opssight_operator.core.observation import (
     DetectorObservation,
     Frame,

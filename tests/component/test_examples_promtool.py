@@ -15,7 +15,8 @@ import yaml
 from localcluster.build import program
 
 from opssight_operator.api.base import ObjectMeta
-from opssight_operator.api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec, ThresholdPolicyStatus
+from opssight_operator.api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
+from opssight_operator.api.threshold_status import ThresholdPolicyStatus
 from opssight_operator.core.rules import policy_rule
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

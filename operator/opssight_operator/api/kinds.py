@@ -9,7 +9,8 @@ from . import PLURALS
 from .anomaly_detector import AnomalyDetector, AnomalyDetectorSpec, AnomalyDetectorStatus
 from .base import KubeModel
 from .metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
-from .threshold_policy import ThresholdPolicy, ThresholdPolicySpec, ThresholdPolicyStatus
+from .threshold_policy import ThresholdPolicy, ThresholdPolicySpec
+from .threshold_status import ThresholdPolicyStatus
 
 CATEGORY = "opssight"
 

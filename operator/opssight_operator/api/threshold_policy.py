@@ -8,29 +8,21 @@ from pydantic import Field, StringConstraints
 
 from .base import (
     Decimal,
-    Digest,
     Duration,
     KubeModel,
     LabelName,
     LocalRef,
-    Number,
-    ObjectLabels,
     PromQL,
     Resource,
-    SeriesLabels,
-    Time,
-    TimeSpan,
-    list_atomic,
-    list_map,
     list_set,
 )
-from .conditions import Condition
+from .delivery import Delivery
 from .durations import seconds_in_cel
+from .estimators import Estimator
+from .threshold_status import ThresholdPolicyStatus
 from .validation import Bounds, Form, Rule, unless_malformed
 
 BoundType = Literal["Upper", "Lower"]
-EstimatorType = Literal["Percentile"]
-DeliveryMode = Literal["Recommend", "Record"]
 
 
 class History(KubeModel):
@@ -66,24 +58,6 @@ class History(KubeModel):
             field=".step",
         ),
     )
-
-
-class PercentileEstimator(KubeModel):
-    """A percentile of history, and a margin on top."""
-
-    percentile: Annotated[Decimal, Bounds(above="0", below="100")] = "95"
-    """percentile of the history; the default is 95. A lower bound uses 100 minus this."""
-    margin: Annotated[Decimal, Bounds(at_least="0", at_most="10")] = "0"
-    """margin as a fraction of the percentile, away from normal; 0.1 means 10 %. The default is 0."""
-
-
-class Estimator(KubeModel):
-    """How the threshold is learned."""
-
-    type: EstimatorType = "Percentile"
-    """type of the estimator: Percentile (the default)."""
-    percentile: PercentileEstimator | None = None
-    """percentile holds the parameters of type Percentile."""
 
 
 class Guardrails(KubeModel):
@@ -140,32 +114,6 @@ class SimulatedAlert(KubeModel):
     """timeZone in which night is 22:00 to 06:00; the default is UTC."""
 
 
-class Record(KubeModel):
-    """How the threshold is recorded."""
-
-    rule_labels: ObjectLabels = Field(default_factory=dict)
-    """ruleLabels are the labels of the PrometheusRule object, for a ruleSelector such as
-    release=kube-prometheus-stack."""
-
-
-class Delivery(KubeModel):
-    """What is done with the threshold."""
-
-    mode: DeliveryMode = "Recommend"
-    """mode is Recommend (the default: status and metrics only) or Record (an owned PrometheusRule records
-    opssight:threshold)."""
-    record: Record | None = None
-    """record holds the parameters of mode Record."""
-
-    CEL = (
-        Rule(
-            '!has(self.record) || self.mode == "Record"',
-            "delivery.record may be set only when delivery.mode is Record",
-            "delivery.record is set and delivery.mode is {{self.mode}}; record may be set only when mode is Record",
-        ),
-    )
-
-
 class ThresholdPolicySpec(KubeModel):
     """What to learn a threshold for, from what, and how to deliver it."""
 
@@ -203,101 +151,6 @@ class ThresholdPolicySpec(KubeModel):
             field=".perLabels",
         ),
     )
-
-
-ThresholdLabels = Annotated[SeriesLabels, Field(max_length=8)]
-
-
-class Simulation(KubeModel):
-    """The alerts that a threshold would have raised over the history."""
-
-    episodes_per_week: Number
-    """episodesPerWeek is how many times the alert would have fired in a week."""
-    night_episodes_per_week: Number
-    """nightEpisodesPerWeek is how many of these would have begun between 22:00 and 06:00."""
-    median_duration: TimeSpan | None = None
-    """medianDuration of an episode."""
-    longest_duration: TimeSpan | None = None
-    """longestDuration of an episode."""
-    share_of_time: Number
-    """shareOfTime is the share of all time in which the alert would have been firing, from 0 to 1."""
-
-
-class ThresholdSimulation(KubeModel):
-    """The current threshold against the proposed one."""
-
-    current: Simulation | None = None
-    """current threshold."""
-    proposed: Simulation | None = None
-    """proposed threshold."""
-
-
-class ThresholdStatus(KubeModel):
-    """One threshold."""
-
-    labels: ThresholdLabels = Field(default_factory=dict)
-    """labels of the threshold; empty when there is one for all."""
-    current: Number | None = None
-    """current threshold, as last decided."""
-    proposed: Number | None = None
-    """proposed is what history suggests, before the guardrails."""
-    reason: Annotated[str, StringConstraints(max_length=64)]
-    """reason of the last decision: Changed, or the guardrail that holds."""
-    message: Annotated[str, StringConstraints(max_length=512)]
-    """message says the decision in one sentence."""
-    samples: Annotated[int, Field(ge=0)] = 0
-    """samples that the estimate rests on."""
-    coverage: Number | None = None
-    """coverage is the share of points that were there, from 0 to 1."""
-    lower: Number | None = None
-    """lower end of the 95 % interval of the estimate."""
-    upper: Number | None = None
-    """upper end of the 95 % interval of the estimate."""
-    changed_at: Time | None = None
-    """changedAt is when the current threshold was decided."""
-    simulation: ThresholdSimulation | None = None
-    """simulation of the alerts over the history."""
-
-
-class ThresholdChange(KubeModel):
-    """One change of a threshold."""
-
-    at: Time
-    """at is when it was decided."""
-    labels: ThresholdLabels = Field(default_factory=dict)
-    """labels of the threshold."""
-    from_: Number | None = Field(default=None, alias="from")
-    """from is the threshold before; absent for the first one."""
-    to: Number
-    """to is the threshold after."""
-    why: Annotated[str, StringConstraints(max_length=512)]
-    """why it was changed."""
-    predicted_episodes_per_week: Number | None = None
-    """predictedEpisodesPerWeek is what the simulation expects of the new threshold."""
-
-
-class ThresholdPolicyStatus(KubeModel):
-    """What was learned and delivered; written when its meaning changes."""
-
-    conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] = Field(
-        default_factory=list
-    )
-    """conditions of the policy: Ready, DataAvailable, Recommended, Applied and RuleLoaded."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """observedGeneration is the generation of the spec that this status speaks about."""
-    count: Annotated[int, Field(ge=0)] = 0
-    """count of thresholds, also of those beyond the list's length."""
-    thresholds: Annotated[list[ThresholdStatus], Field(max_length=50, json_schema_extra=list_atomic())] = Field(
-        default_factory=list
-    )
-    """thresholds, at most 50 of them."""
-    history: Annotated[list[ThresholdChange], Field(max_length=10, json_schema_extra=list_atomic())] = Field(
-        default_factory=list
-    )
-    """history of the last 10 changes, the newest first."""
-    digest: Digest | None = None
-    """digest of the expression, the bound and perLabels that the thresholds speak about; when it changes they start
-    anew."""
 
 
 class ThresholdPolicy(Resource[ThresholdPolicySpec, ThresholdPolicyStatus]):

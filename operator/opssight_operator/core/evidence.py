@@ -15,7 +15,8 @@ from opssight_detectors.thresholds.simulation import AlertRule, Evaluations, eva
 from opssight_detectors.thresholds.summary import summary
 
 from ..api.base import duration, seconds
-from ..api.threshold_policy import Simulation, ThresholdPolicySpec
+from ..api.threshold_policy import ThresholdPolicySpec
+from ..api.threshold_status import Simulation
 from .numbers import number_or_none, number_text
 from .observation import Frame, Labels
 from .rules import LabelItems, label_items

@@ -14,8 +14,8 @@ from typing import Any
 from ..api.anomaly_detector import AnomalyDetectorStatus
 from ..api.base import KubeModel
 from ..api.conditions import Condition, Reason
-from ..api.threshold_policy import ThresholdPolicyStatus
 from ..api.threshold_reasons import ThresholdReason
+from ..api.threshold_status import ThresholdPolicyStatus
 
 _WANT_OF_DATA = (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from ..api.conditions import ConditionType, Reason
 from ..api.event_reasons import EventReason
-from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicyStatus
+from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_reasons import ThresholdReason
+from ..api.threshold_status import ThresholdPolicyStatus
 from ..errors import InvalidSpec, TooMuchData
 from ..settings import Settings
 from .conditions import Verdict, shortened, with_verdicts

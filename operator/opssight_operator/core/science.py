@@ -14,7 +14,8 @@ from opssight_detectors.thresholds.summary import zone_of
 
 from ..api.anomaly_detector import AnomalyDetectorSpec, Query, RobustZScoreMethod, ZScoreMethod
 from ..api.base import seconds
-from ..api.threshold_policy import PercentileEstimator, ThresholdPolicySpec
+from ..api.estimators import PercentileEstimator
+from ..api.threshold_policy import ThresholdPolicySpec
 from ..errors import InvalidSpec
 from .chain import Guards
 from .numbers import parsed

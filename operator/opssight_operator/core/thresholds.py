@@ -7,15 +7,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..api.threshold_policy import (
-    Simulation,
-    ThresholdChange,
-    ThresholdPolicy,
-    ThresholdPolicySpec,
-    ThresholdSimulation,
-    ThresholdStatus,
-)
+from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
 from ..api.threshold_reasons import ThresholdReason
+from ..api.threshold_status import Simulation, ThresholdChange, ThresholdSimulation, ThresholdStatus
 from .chain import Case, Change, Guards, Hold, decide
 from .conditions import shortened
 from .digests import digest

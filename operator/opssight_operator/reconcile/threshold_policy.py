@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from ..api import API_VERSION
-from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicyStatus
+from ..api.threshold_policy import ThresholdPolicy
+from ..api.threshold_status import ThresholdPolicyStatus
 from ..core.held import held_plan, suspended_plan
 from ..core.observation import PolicyObservation
 from ..core.plan import Plan

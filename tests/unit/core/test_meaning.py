@@ -6,7 +6,7 @@ import pytest
 
 from builders import NOW
 from opssight_operator.api.anomaly_detector import AnomalyDetectorStatus
-from opssight_operator.api.threshold_policy import ThresholdPolicyStatus
+from opssight_operator.api.threshold_status import ThresholdPolicyStatus
 from opssight_operator.core.meaning import status_changed
 
 T = "2023-11-14T22:14:00Z"

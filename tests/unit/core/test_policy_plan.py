@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import NAN, NOW, STEP, a_frame, a_loaded_rule, a_policy, a_policy_observation
-from opssight_operator.api.threshold_policy import ThresholdPolicy, ThresholdPolicyStatus
+from opssight_operator.api.threshold_policy import ThresholdPolicy
+from opssight_operator.api.threshold_status import ThresholdPolicyStatus
 from opssight_operator.core.observation import RuleObjectState, RuleObservation
 from opssight_operator.core.plan import ApplyRule, KeepRule, Plan, RemoveRule
 from opssight_operator.core.policy_plan import evaluate

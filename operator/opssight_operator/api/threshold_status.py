@@ -1,0 +1,113 @@
+"""What a ThresholdPolicy says of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from .base import (
+    Digest,
+    KubeModel,
+    Number,
+    SeriesLabels,
+    Time,
+    TimeSpan,
+    list_atomic,
+    list_map,
+)
+from .conditions import Condition
+
+ThresholdLabels = Annotated[SeriesLabels, Field(max_length=8)]
+
+
+class Simulation(KubeModel):
+    """The alerts that a threshold would have raised over the history."""
+
+    episodes_per_week: Number
+    """episodesPerWeek is how many times the alert would have fired in a week."""
+    night_episodes_per_week: Number
+    """nightEpisodesPerWeek is how many of these would have begun between 22:00 and 06:00."""
+    median_duration: TimeSpan | None = None
+    """medianDuration of an episode."""
+    longest_duration: TimeSpan | None = None
+    """longestDuration of an episode."""
+    share_of_time: Number
+    """shareOfTime is the share of all time in which the alert would have been firing, from 0 to 1."""
+
+
+class ThresholdSimulation(KubeModel):
+    """The current threshold against the proposed one."""
+
+    current: Simulation | None = None
+    """current threshold."""
+    proposed: Simulation | None = None
+    """proposed threshold."""
+
+
+class ThresholdStatus(KubeModel):
+    """One threshold."""
+
+    labels: ThresholdLabels = Field(default_factory=dict)
+    """labels of the threshold; empty when there is one for all."""
+    current: Number | None = None
+    """current threshold, as last decided."""
+    proposed: Number | None = None
+    """proposed is what history suggests, before the guardrails."""
+    reason: Annotated[str, StringConstraints(max_length=64)]
+    """reason of the last decision: Changed, or the guardrail that holds."""
+    message: Annotated[str, StringConstraints(max_length=512)]
+    """message says the decision in one sentence."""
+    samples: Annotated[int, Field(ge=0)] = 0
+    """samples that the estimate rests on."""
+    coverage: Number | None = None
+    """coverage is the share of points that were there, from 0 to 1."""
+    lower: Number | None = None
+    """lower end of the 95 % interval of the estimate."""
+    upper: Number | None = None
+    """upper end of the 95 % interval of the estimate."""
+    changed_at: Time | None = None
+    """changedAt is when the current threshold was decided."""
+    simulation: ThresholdSimulation | None = None
+    """simulation of the alerts over the history."""
+
+
+class ThresholdChange(KubeModel):
+    """One change of a threshold."""
+
+    at: Time
+    """at is when it was decided."""
+    labels: ThresholdLabels = Field(default_factory=dict)
+    """labels of the threshold."""
+    from_: Number | None = Field(default=None, alias="from")
+    """from is the threshold before; absent for the first one."""
+    to: Number
+    """to is the threshold after."""
+    why: Annotated[str, StringConstraints(max_length=512)]
+    """why it was changed."""
+    predicted_episodes_per_week: Number | None = None
+    """predictedEpisodesPerWeek is what the simulation expects of the new threshold."""
+
+
+class ThresholdPolicyStatus(KubeModel):
+    """What was learned and delivered; written when its meaning changes."""
+
+    conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] = Field(
+        default_factory=list
+    )
+    """conditions of the policy: Ready, DataAvailable, Recommended, Applied and RuleLoaded."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """observedGeneration is the generation of the spec that this status speaks about."""
+    count: Annotated[int, Field(ge=0)] = 0
+    """count of thresholds, also of those beyond the list's length."""
+    thresholds: Annotated[list[ThresholdStatus], Field(max_length=50, json_schema_extra=list_atomic())] = Field(
+        default_factory=list
+    )
+    """thresholds, at most 50 of them."""
+    history: Annotated[list[ThresholdChange], Field(max_length=10, json_schema_extra=list_atomic())] = Field(
+        default_factory=list
+    )
+    """history of the last 10 changes, the newest first."""
+    digest: Digest | None = None
+    """digest of the expression, the bound and perLabels that the thresholds speak about; when it changes they start
+    anew."""
