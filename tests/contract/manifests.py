@@ -103,6 +103,17 @@ ACCEPTED: dict[str, Manifest] = {
         alert={"for": "15m", "keepFiringFor": "1h", "timeZone": "America/Argentina/Buenos_Aires"},
         delivery={"mode": "Record", "record": {"ruleLabels": {"release": "prometheus"}}},
     ),
+    **{
+        f"a policy with every parameter of {kind}": policy(
+            estimator={"type": kind, kind[0].lower() + kind[1:]: parameters}
+        )
+        for kind, parameters in {
+            "DecayingHistogram": {"percentile": "99", "halfLife": "12h", "margin": "0.1"},
+            "PeaksOverThreshold": {"rate": "0.0001", "level": "0.5", "margin": "1"},
+            "AlertBudget": {"episodesPerWeek": "0.25", "mostTimeFiring": "1"},
+            "ExceedanceRate": {"rate": "0.1", "recent": "1d", "hold": "24h"},
+        }.items()
+    },
     "a history of one day": policy(history={"window": "24h"}),
     "a source with a path": source(url="https://mimir.example.com:8443/prometheus"),
     "a source with a numeric address": source(url="http://[fd00::1]:9090/"),
@@ -267,6 +278,51 @@ REFUSED: dict[str, Refused] = {
     "a margin below the percentile": Refused(
         policy(estimator={"percentile": {"margin": "-0.1"}}),
         ("spec.estimator.percentile.margin", '"-0.1"', "at least 0 and at most 10"),
+    ),
+    "a percentile of 101": Refused(
+        policy(estimator={"percentile": {"percentile": "101"}}),
+        ("spec.estimator.percentile.percentile", '"101"', "above 0 and below 100"),
+    ),
+    **{
+        f"the block {block} of another estimator": Refused(
+            policy(estimator={"type": kind, block: {}}),
+            (
+                "spec.estimator",
+                f"estimator.{block} is set and estimator.type is {kind}",
+                "may be set only when type is",
+            ),
+        )
+        for block, kind in {
+            "percentile": "AlertBudget",
+            "decayingHistogram": "Percentile",
+            "peaksOverThreshold": "ExceedanceRate",
+            "alertBudget": "DecayingHistogram",
+            "exceedanceRate": "PeaksOverThreshold",
+        }.items()
+    },
+    "a rate of nothing": Refused(
+        policy(estimator={"type": "PeaksOverThreshold", "peaksOverThreshold": {"rate": "0"}}),
+        ("spec.estimator.peaksOverThreshold.rate", '"0"', "above 0 and below 1"),
+    ),
+    "a tail that is half of all": Refused(
+        policy(estimator={"type": "PeaksOverThreshold", "peaksOverThreshold": {"level": "0.4"}}),
+        ("spec.estimator.peaksOverThreshold.level", '"0.4"', "at least 0.5 and below 1"),
+    ),
+    "a half-life of nothing": Refused(
+        policy(estimator={"type": "DecayingHistogram", "decayingHistogram": {"halfLife": "0s"}}),
+        ("spec.estimator.decayingHistogram.halfLife", '"0s"', "at least 1s"),
+    ),
+    "a budget of nothing": Refused(
+        policy(estimator={"type": "AlertBudget", "alertBudget": {"episodesPerWeek": "0"}}),
+        ("spec.estimator.alertBudget.episodesPerWeek", '"0"', "above 0"),
+    ),
+    "more than all the time firing": Refused(
+        policy(estimator={"type": "AlertBudget", "alertBudget": {"mostTimeFiring": "1.5"}}),
+        ("spec.estimator.alertBudget.mostTimeFiring", '"1.5"', "at most 1"),
+    ),
+    "a recent time longer than the hold": Refused(
+        policy(estimator={"type": "ExceedanceRate", "exceedanceRate": {"recent": "2d"}}),
+        ("spec.estimator.exceedanceRate.recent", "recent is 2d and exceedanceRate.hold is 1d", "must not be longer"),
     ),
     "an estimator that is none": Refused(
         policy(estimator={"type": "Guess"}), ("spec.estimator.type", '"Guess"', '"Percentile"')

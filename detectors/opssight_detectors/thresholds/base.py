@@ -75,6 +75,17 @@ class BatchEstimator(Estimator, Protocol):
         ...
 
 
+@runtime_checkable
+class JointEstimator(Estimator, Protocol):
+    """An estimator whose thresholds share something, so that each depends on all."""
+
+    def estimate_groups(
+        self, times: FloatArray, values: FloatArray, bound: Bound, groups: Sequence[Columns]
+    ) -> tuple[Estimate, ...]:
+        """One threshold for each group of columns, in their order."""
+        ...
+
+
 def estimate_many(
     estimator: Estimator,
     times: FloatArray,
@@ -86,6 +97,8 @@ def estimate_many(
     values = as_block(times, values)
     if groups is None:
         groups = tuple(np.array([column]) for column in range(values.shape[1]))
+    if isinstance(estimator, JointEstimator):
+        return estimator.estimate_groups(times, values, bound, groups)
     if isinstance(estimator, BatchEstimator) and all(len(group) == 1 for group in groups):
         columns = np.array([group[0] for group in groups], dtype=np.intp)
         identity = len(columns) == values.shape[1] and bool((columns == np.arange(len(columns))).all())

@@ -1,30 +1,28 @@
 """The threshold that keeps to an alert budget: so many episodes a week, and no more.
 
 People are woken by episodes, not by points, so the threshold is searched on simulated episodes, with
-the duration and the keep-firing time of the rule that will use it. The number of episodes does not
-fall steadily as a threshold rises (two episodes may part where one was), so the search starts at the
-outermost peak, goes inwards, and stops before the first threshold that breaks the budget.
+the duration and the keep-firing time of the rule that will use it. How it is searched, and how
+several thresholds share one budget, is in ``budget_search``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..base import FloatArray
-from .base import Bound, Estimate, as_block, coverage_of, unknown
-from .simulation import AlertRule, Evaluations, evaluations, simulate_on
+from .base import Bound, Columns, Estimate, as_block, coverage_of, unknown
+from .budget_search import InwardSearch, allowances
+from .simulation import AlertRule, evaluations
 from .summary import WEEK
-
-_MOST_CANDIDATES = 128  # thresholds simulated on the way in, evenly by rank of the peaks at first
 
 
 @dataclass(frozen=True, slots=True)
 class AlertBudget:
-    """The innermost threshold with at most ``episodes_per_week`` simulated episodes, over all pooled series.
+    """The innermost threshold with at most ``episodes_per_week`` simulated episodes, over all series.
 
     ``for_seconds``, ``keep_firing_for_seconds`` and ``interval`` (None: the step of the history) are those of
     the rule. ``most_time_firing`` (a share from 0 to 1) refuses thresholds that would keep the budget by never
@@ -48,77 +46,71 @@ class AlertBudget:
     def estimate(self, times: FloatArray, values: FloatArray, bound: Bound) -> Estimate:
         """The threshold of ``values [time, series]``; the budget is for all series together."""
         values = as_block(times, values)
+        return self.estimate_groups(times, values, bound, (np.arange(values.shape[1]),))[0]
+
+    def estimate_groups(
+        self, times: FloatArray, values: FloatArray, bound: Bound, groups: Sequence[Columns]
+    ) -> tuple[Estimate, ...]:
+        """One threshold for each group of columns; the budget is for all groups together (see ``allowances``)."""
+        values = as_block(times, values)
+        searches = [self._search(times, values[:, columns], bound) for columns in groups]
+        alive = [search for search in searches if isinstance(search, InwardSearch)]
+        if not alive:
+            return tuple(search for search in searches if not isinstance(search, InwardSearch))
+        window = alive[0].seen.window
+        weeks = (window[1] - window[0]) / WEEK
+        total = math.floor(self.episodes_per_week * weeks + 1e-9)
+        granted = iter(allowances(alive, total))
+        made: list[Estimate] = []
+        for search, columns in zip(searches, groups, strict=True):
+            if isinstance(search, InwardSearch):
+                share = f"its share is {{}} of the {total} episodes that the whole budget allows in {weeks:.2g} weeks"
+                allowed = next(granted)
+                notes = () if len(alive) == 1 else (share.format(allowed),)
+                mean = max(float(allowed), self.episodes_per_week * weeks / len(alive))
+                made.append(self._estimate(search, allowed, mean, weeks, values[:, columns], bound, notes))
+            else:
+                made.append(search)
+        return tuple(made)
+
+    def _search(self, times: FloatArray, values: FloatArray, bound: Bound) -> InwardSearch | Estimate:
+        """The search for one threshold, or why there can be none."""
         if not np.any(~np.isnan(values)):
             return unknown(values, "there is no sample")
         seen = evaluations(np.asarray(times, dtype=np.float64), bound.sign * values, self.interval)
-        weeks = (seen.window[1] - seen.window[0]) / WEEK
-        allowed = math.floor(self.episodes_per_week * weeks + 1e-9)
-        peaks = _peak_levels(seen, self.for_seconds)
-        samples, coverage = int(np.count_nonzero(~np.isnan(values))), coverage_of(values)
-        if not len(peaks):
+        search = InwardSearch(seen, self._rule(0.0), self.most_time_firing)
+        if not len(search.peaks):
             reason = f"no sample lasts for {self.for_seconds:g} s, so that no threshold would ever fire"
             return unknown(values, reason)
-        low, high = _poisson_bounds(self.episodes_per_week * weeks)
-        best = self._innermost(seen, peaks, lambda count: count <= allowed)
-        inner = self._innermost(seen, peaks, lambda count: count <= high)
-        outer = self._innermost(seen, peaks, lambda count: count <= low) if low > 0 else math.nan
-        notes = []
+        return search
+
+    def _estimate(
+        self,
+        search: InwardSearch,
+        allowed: int,
+        mean: float,
+        weeks: float,
+        values: FloatArray,
+        bound: Bound,
+        notes: tuple[str, ...],
+    ) -> Estimate:
+        """The answer of a search with ``allowed`` episodes, of which ``mean`` are expected."""
+        low, high = _poisson_bounds(mean)
+        best = search.level(allowed)
+        inner = min(search.level(high), best)
+        outer = search.level(low) if low > 0 else math.nan
         if self.episodes_per_week * weeks < 1.0:
-            notes.append(
+            notes += (
                 f"a history of {weeks:.2g} weeks is shorter than the time between two episodes of the budget: "
-                "the threshold is the outermost peak, and how far beyond it should be is not known"
+                "the threshold is the outermost peak, and how far beyond it should be is not known",
             )
-        ends = (bound.sign * min(inner, best), bound.sign * outer)
+        ends = (bound.sign * inner, bound.sign * outer)
         ends = ends if bound is Bound.UPPER else ends[::-1]
-        return Estimate(bound.sign * best, *ends, samples, coverage, tuple(notes))
-
-    def _innermost(self, seen: Evaluations, peaks: FloatArray, accepts: Callable[[int], bool]) -> float:
-        """The lowest of the descending ``peaks`` before the first that is not accepted."""
-
-        def holds(index: int) -> bool:
-            found = simulate_on(seen, self._rule(float(peaks[index])))
-            firing = float(found.durations.sum()) / ((seen.window[1] - seen.window[0]) * max(found.n_series, 1))
-            return accepts(len(found)) and firing <= self.most_time_firing
-
-        tried = np.unique(np.geomspace(1, len(peaks), min(_MOST_CANDIDATES, len(peaks))).astype(np.intp)) - 1
-        good = 0
-        for index in tried.tolist():
-            if not holds(index):
-                break
-            good = index
-        else:
-            return float(peaks[good])
-        bad = index
-        while bad - good > 1:
-            middle = (good + bad) // 2
-            if holds(middle):
-                good = middle
-            else:
-                bad = middle
-        return float(peaks[good])
+        samples = int(np.count_nonzero(~np.isnan(values)))
+        return Estimate(bound.sign * best, *ends, samples, coverage_of(values), notes)
 
     def _rule(self, threshold: float) -> AlertRule:
         return AlertRule(threshold, Bound.UPPER, self.for_seconds, self.keep_firing_for_seconds, interval=self.interval)
-
-
-def _peak_levels(seen: Evaluations, for_seconds: float) -> FloatArray:
-    """The levels below which a further peak fires, descending: local maxima of the lowest value within ``for``."""
-    pending = math.ceil(for_seconds / seen.interval - 1e-6)
-    values = np.where(np.isnan(seen.values), -np.inf, seen.values)
-    if len(values) <= pending:
-        return np.zeros(0)
-    lasting = values[: len(values) - pending]
-    reach = 1  # rows that the minimum spans so far; doubled each time
-    spans = values
-    while reach <= pending:
-        step = min(reach, pending + 1 - reach)
-        spans = np.minimum(spans[:-step], spans[step:])
-        reach += step
-        lasting = spans
-    edge = np.full((1, lasting.shape[1]), -np.inf)
-    before, after = np.concatenate((edge, lasting[:-1])), np.concatenate((lasting[1:], edge))
-    levels = np.unique(lasting[(lasting >= before) & (lasting >= after) & (lasting > -np.inf)])
-    return np.asarray(levels[::-1], dtype=np.float64)
 
 
 def _poisson_bounds(mean: float) -> tuple[int, int]:

@@ -15,9 +15,11 @@ from .base import (
     TimeSpan,
     list_atomic,
     list_map,
+    list_set,
 )
 from .conditions import Condition
 
+Note = Annotated[str, StringConstraints(max_length=256)]
 ThresholdLabels = Annotated[SeriesLabels, Field(max_length=8)]
 
 
@@ -66,6 +68,8 @@ class ThresholdStatus(KubeModel):
     """lower end of the 95 % interval of the estimate."""
     upper: Number | None = None
     """upper end of the 95 % interval of the estimate."""
+    notes: Annotated[list[Note], Field(max_length=6, json_schema_extra=list_set())] = Field(default_factory=list)
+    """notes say what the estimate rests on and what it could not know."""
     changed_at: Time | None = None
     """changedAt is when the current threshold was decided."""
     simulation: ThresholdSimulation | None = None

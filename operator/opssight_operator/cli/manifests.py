@@ -16,8 +16,9 @@ from opssight_operator.api import API_VERSION, GROUP
 from opssight_operator.api.anomaly_detector import AnomalyDetectorSpec
 from opssight_operator.api.metrics_source import MetricsSourceSpec
 from opssight_operator.api.threshold_policy import ThresholdPolicySpec
+from opssight_operator.core.estimating import estimator_for
 from opssight_operator.core.promql import check as check_promql
-from opssight_operator.core.science import check_time_zone, detector_for, estimator_for, guards_for, policy_for
+from opssight_operator.core.science import check_time_zone, detector_for, guards_for, policy_for
 from opssight_operator.core.windows import detector_windows, history_window
 from opssight_operator.errors import OpsSightError
 from opssight_operator.settings import Settings

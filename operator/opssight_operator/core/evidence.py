@@ -17,10 +17,10 @@ from opssight_detectors.thresholds.summary import summary
 from ..api.base import duration, seconds
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..api.threshold_status import Simulation
+from .estimating import estimator_for
 from .numbers import number_or_none, number_text
 from .observation import Frame, Labels
 from .rules import LabelItems, label_items
-from .science import estimator_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,10 @@ from typing import TypeVar
 from opssight_detectors.base import Detector
 from opssight_detectors.policy import Direction, Policy
 from opssight_detectors.registry import detector_of
-from opssight_detectors.thresholds.base import Estimator
-from opssight_detectors.thresholds.registry import estimator_of
 from opssight_detectors.thresholds.summary import zone_of
 
 from ..api.anomaly_detector import AnomalyDetectorSpec, Query, RobustZScoreMethod, ZScoreMethod
 from ..api.base import seconds
-from ..api.estimators import PercentileEstimator
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..errors import InvalidSpec
 from .chain import Guards
@@ -25,7 +22,7 @@ T = TypeVar("T")
 
 def detector_for(spec: AnomalyDetectorSpec) -> Detector:
     """The configured detector of ``spec.method``."""
-    return _checked("method", lambda: detector_of(spec.method.type, **method_parameters(spec)))
+    return checked("method", lambda: detector_of(spec.method.type, **method_parameters(spec)))
 
 
 def method_parameters(spec: AnomalyDetectorSpec) -> dict[str, float]:
@@ -47,22 +44,13 @@ def policy_for(query: Query) -> Policy:
         "range_max": parsed(limits.max) if limits else None,
     }
     numbers = {name: number for name, number in given.items() if number is not None}
-    return _checked(f"queries[{query.name}]", lambda: Policy(direction=Direction(query.direction), **numbers))
-
-
-def estimator_for(spec: ThresholdPolicySpec) -> Estimator:
-    """The configured estimator of ``spec.estimator``."""
-    block = spec.estimator.percentile or PercentileEstimator()
-    return _checked(
-        "estimator",
-        lambda: estimator_of(spec.estimator.type, percentile=float(block.percentile), margin=float(block.margin)),
-    )
+    return checked(f"queries[{query.name}]", lambda: Policy(direction=Direction(query.direction), **numbers))
 
 
 def guards_for(spec: ThresholdPolicySpec) -> Guards:
     """The guardrails as numbers."""
     given, history = spec.guardrails, spec.history
-    return _checked(
+    return checked(
         "guardrails",
         lambda: Guards(
             min=parsed(given.min),
@@ -79,10 +67,11 @@ def guards_for(spec: ThresholdPolicySpec) -> Guards:
 
 def check_time_zone(name: str) -> None:
     """Refuse a time zone that nobody knows."""
-    _checked("alert.timeZone", lambda: zone_of(name))
+    checked("alert.timeZone", lambda: zone_of(name))
 
 
-def _checked(field: str, build: Callable[[], T]) -> T:
+def checked(field: str, build: Callable[[], T]) -> T:
+    """What ``build`` gives; what it refuses with a ``ValueError`` becomes ``InvalidSpec`` of that field."""
     try:
         return build()
     except ValueError as error:

@@ -23,6 +23,7 @@ from .timing import seconds_of, whole_second
 MAX_LISTED = 50
 MAX_CHANGES = 10
 MAX_MESSAGE = 512
+MAX_NOTES, MAX_NOTE = 6, 256
 MAX_BYTES = 10_000  # of the list in status
 
 
@@ -143,7 +144,7 @@ def _gone(labels: Labels, before: Known) -> Decision:
 
 
 def listed(spec: ThresholdPolicySpec, made: Sequence[Decision]) -> list[ThresholdStatus]:
-    """The thresholds as status shows them: at most 50, the simulations of as many as fit."""
+    """The thresholds as status shows them: at most 50, the simulations and notes of as many as fit."""
     shown: list[ThresholdStatus] = []
     budget = MAX_BYTES
     for decision in made[:MAX_LISTED]:
@@ -151,7 +152,7 @@ def listed(spec: ThresholdPolicySpec, made: Sequence[Decision]) -> list[Threshol
         size = _size(plain)
         if shown and size > budget:
             break
-        full = plain.model_copy(update={"simulation": _simulation(spec, decision)})
+        full = plain.model_copy(update={"simulation": _simulation(spec, decision), "notes": _notes(decision)})
         # The others' plain entries have to find room after this one.
         room = budget - size * (min(len(made), MAX_LISTED) - len(shown) - 1)
         entry = full if _size(full) <= room else plain
@@ -188,7 +189,7 @@ def changes(
 def _status(decision: Decision) -> ThresholdStatus:
     estimate = decision.evidence.estimate if decision.evidence else None
     before = decision.before
-    reason, message = str(decision.reason), shortened(decision.message, MAX_MESSAGE)
+    reason, message = str(decision.reason), shortened(decision.why, MAX_MESSAGE)
     if decision.just_changed and before is not None:
         reason, message = before.reason, before.message
     return ThresholdStatus(
@@ -203,6 +204,11 @@ def _status(decision: Decision) -> ThresholdStatus:
         upper=number_or_none(estimate.upper) if estimate else None,
         changed_at=None if decision.changed_at is None else whole_second(decision.changed_at),
     )
+
+
+def _notes(decision: Decision) -> list[str]:
+    notes = decision.evidence.estimate.notes if decision.evidence else ()
+    return list(dict.fromkeys(shortened(note, MAX_NOTE) for note in notes))[:MAX_NOTES]
 
 
 def _simulation(spec: ThresholdPolicySpec, decision: Decision) -> ThresholdSimulation | None:

@@ -7,11 +7,12 @@ from functools import partial
 from ..api import API_VERSION
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_status import ThresholdPolicyStatus
+from ..core.estimating import estimator_for
 from ..core.held import held_plan, suspended_plan
 from ..core.observation import PolicyObservation
 from ..core.plan import Plan
 from ..core.policy_plan import evaluate
-from ..core.science import check_time_zone, estimator_for, guards_for
+from ..core.science import check_time_zone, guards_for
 from ..core.windows import HistoryWindow, history_window
 from ..errors import OpsSightError, TooMuchData
 from ..settings import Settings

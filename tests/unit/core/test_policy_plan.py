@@ -99,6 +99,33 @@ def test_the_simulation_counts_the_alerts_of_the_history() -> None:
     assert simulation.proposed.episodes_per_week == "0", "nothing is above the proposed 9"
 
 
+def test_a_budget_counts_for_all_thresholds_of_the_policy_and_each_says_its_share() -> None:
+    policy = a_policy(
+        perLabels=["service"],
+        alert={"for": "0s"},
+        estimator={"type": "AlertBudget", "alertBudget": {"episodesPerWeek": "500"}},  # 3 in the 61 minutes
+    )
+    spikes = {f"service={n}": [1.0] * 10 + [9.0 + n] + [1.0] * 30 + [5.0] + [1.0] * 19 for n in range(2)}
+    plan = at(policy, spikes)
+    assert [t.notes for t in plan.status.thresholds] == [
+        ["its share is 2 of the 3 episodes that the whole budget allows in 0.0061 weeks"],
+        ["its share is 1 of the 3 episodes that the whole budget allows in 0.0061 weeks"],
+    ]
+    volumes = [t.simulation.current.episodes_per_week for t in plan.status.thresholds]  # type: ignore[union-attr]
+    assert sum(map(float, volumes)) <= 500
+
+
+def test_what_a_tail_could_not_know_is_in_the_notes_with_its_interval() -> None:
+    plan = at(a_policy(estimator={"type": "PeaksOverThreshold"}), {"service=a": CALM})
+    (threshold,) = plan.status.thresholds
+    assert threshold.reason == "InsufficientHistory"
+    assert threshold.notes == [
+        "the tail cannot be fitted: 12 samples beyond a high level are too few",
+        "61 samples are too few to have seen one in 1000",
+    ]
+    assert "the tail cannot be fitted" in plan.status.conditions[0].message
+
+
 def test_a_lower_bound_takes_the_other_end() -> None:
     plan = at(a_policy(bound="Lower", mode="Record"), {"service=a": RAMP})
     assert plan.status.thresholds[0].current == "4"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from opssight_detectors.thresholds import AlertBudget, AlertRule, Bound, simulate
-from opssight_detectors.thresholds.budget import _peak_levels, _poisson_bounds
+from opssight_detectors.thresholds.budget import _poisson_bounds
+from opssight_detectors.thresholds.budget_search import peak_levels
 from opssight_detectors.thresholds.simulation import evaluations
 
 UPPER, LOWER = Bound.UPPER, Bound.LOWER
@@ -104,7 +105,7 @@ def test_the_simulated_volume_never_breaks_the_budget(values, budget, for_second
 @settings(max_examples=100, deadline=None)
 def test_nothing_fires_at_the_highest_peak_and_something_does_below_it(values, for_seconds):
     times = MINUTE * np.arange(len(values))
-    peaks = _peak_levels(evaluations(times, values, MINUTE), for_seconds)
+    peaks = peak_levels(evaluations(times, values, MINUTE), for_seconds)
     if len(peaks):
         assert len(simulate(times, values, AlertRule(peaks[0], UPPER, for_seconds, interval=MINUTE))) == 0
         assert len(simulate(times, values, AlertRule(peaks[0] - 0.5, UPPER, for_seconds, interval=MINUTE))) > 0
