@@ -3,9 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := operator detectors localcluster demo tests benchmarks
+SOURCES := operator detectors localcluster demo tests benchmarks charts
 
-.PHONY: help demo test check lint types layers generated unit setup cluster generate clean
+.PHONY: help demo test check lint types layers generated unit setup cluster helm generate clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,15 +47,19 @@ check: ## Lint, types, layers and unit tests, in under a minute
 	@$(MAKE) --no-print-directory -j2 lint layers types
 	@$(MAKE) --no-print-directory unit
 
-test: cluster ## Everything that can be checked on one machine
+helm: $(STAMP) # the tests of the chart need it, the demo does not
+	@$(BIN)/python -m localcluster build --with helm
+
+test: helm ## Everything that can be checked on one machine
 	@$(MAKE) --no-print-directory -j2 lint layers types
 	@echo "==> tests, on real servers"
 	@$(BIN)/python -m pytest tests
 
-generate: $(STAMP) ## Write crds/ and the generated docs anew
+generate: $(STAMP) ## Write crds/, deploy/, the chart's tables and the generated docs anew
 	@$(BIN)/python -m opssight_operator.api.schema
 	@$(BIN)/python -m opssight_operator.api.docs
 	@$(BIN)/python -m opssight_operator.adapters.kubernetes.manifests
+	@$(BIN)/python -m charts.build
 
 clean: ## Remove what was made in the checkout
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

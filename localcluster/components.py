@@ -36,6 +36,22 @@ def _prometheus_flags(version: str) -> str:
     return f"{STRIP} -X github.com/prometheus/common/version.Version={version}"
 
 
+def _helm_flags(version: str) -> str:
+    """Without these Helm renders for Kubernetes 1.20, which modern charts refuse."""
+    major, minor, _ = KUBERNETES.split(".")
+    packages = ("chartutil", "lint/rules")
+    return " ".join(
+        [
+            f"{STRIP} -X helm.sh/helm/v3/internal/version.version=v{version}",
+            *(
+                f"-X helm.sh/helm/v3/pkg/{package}.k8sVersion{part}={value}"
+                for package in packages
+                for part, value in (("Major", major), ("Minor", minor))
+            ),
+        ]
+    )
+
+
 @dataclass(frozen=True)
 class Component:
     """One thing to build, and the programs that come out of it."""
@@ -130,6 +146,7 @@ COMPONENTS: tuple[Component, ...] = (
         version="v3.22.0",
         programs={"helm": "helm.sh/helm/v3/cmd/helm"},
         how="install",
+        ldflags=_helm_flags("3.22.0"),
         optional=True,
     ),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from opssight_operator.adapters.kubernetes.manifests import TARGET, text
-from opssight_operator.adapters.kubernetes.permissions import PERMISSIONS, rules
+from opssight_operator.adapters.kubernetes.manifests import texts
+from opssight_operator.adapters.kubernetes.permissions import PERMISSIONS, place, rules
 
 
-def test_the_manifest_is_generated_from_the_permissions() -> None:
-    assert TARGET.read_text() == text(), "run make generate"
+def test_the_manifests_are_generated_from_the_permissions() -> None:
+    for path, text in texts().items():
+        assert path.read_text() == text, f"{path.name} is out of date: run make generate"
 
 
 def test_no_right_is_a_wildcard_and_each_says_why() -> None:
@@ -18,4 +19,15 @@ def test_no_right_is_a_wildcard_and_each_says_why() -> None:
 
 def test_no_secret_is_read_outside_of_the_operators_namespace() -> None:
     assert not [rule for rule in rules("cluster") if "secrets" in rule["resources"]]
+    assert not [rule for rule in rules("each", namespaced=True) if "secrets" in rule["resources"]]
     assert [rule["verbs"] for rule in rules("operator") if "secrets" in rule["resources"]] == [["get"]]
+
+
+def test_a_namespaced_install_may_nothing_that_a_clusterwide_one_may_not() -> None:
+    """Each permission lands in one place of a namespaced install, or is one that only a clusterwide one uses."""
+    spread = [place(permission, namespaced=True) for permission in PERMISSIONS]
+    assert set(spread) == {"cluster", "each", "operator", None}
+    left_out = [p.resource for p, where in zip(PERMISSIONS, spread, strict=True) if where is None]
+    assert sorted(left_out) == ["customresourcedefinitions", "namespaces"]
+    wide = [p.resource for p, where in zip(PERMISSIONS, spread, strict=True) if where == "cluster"]
+    assert sorted(wide) == ["metricssources", "metricssources/status"]

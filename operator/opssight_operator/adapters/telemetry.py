@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
 from prometheus_client.registry import Collector
 
+from opssight_operator import __version__
+from opssight_operator.api.conditions import Reason
 from opssight_operator.core.conventions import RESOURCE_GAUGES
 from opssight_operator.core.plan import Gauge as Sample
 from opssight_operator.reconcile.ports import Owner
@@ -113,6 +116,9 @@ class Telemetry:
         )
         self._resources = Gauge("opssight_resources", "Resources that are watched.", ("kind",), registry=self.registry)
         self._leader = Gauge("opssight_leader", "1 while this replica leads.", registry=self.registry)
+        build = Info("opssight_build", "Versions of the operator and of Python.", registry=self.registry)
+        build.info({"version": __version__, "python": platform.python_version()})
+        ProcessCollector(registry=self.registry)
 
     def set_gauges(self, owner: Owner, gauges: Sequence[Sample]) -> None:
         """Replace all gauges of this resource."""
@@ -134,6 +140,7 @@ class Telemetry:
     def watched(self, kind: str, count: int) -> None:
         """Say how many resources of a kind there are."""
         self._resources.labels(kind).set(count)
+        self._reconciles.labels(kind, str(Reason.INTERNAL_ERROR))  # counted from 0, or nobody sees the first defect
 
     def lagged(self, seconds: float) -> None:
         """Say how late the newest run was started."""

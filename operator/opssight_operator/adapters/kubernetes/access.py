@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from .client import KubeApi
-from .permissions import PERMISSIONS, Permission
+from .permissions import PERMISSIONS, Permission, place
 
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -16,14 +16,8 @@ async def missing_permissions(
     """``(permission, verb, namespace)`` of everything we need and may not do; namespace is "" for cluster-wide."""
     questions: list[tuple[Permission, str, str]] = []
     for permission in PERMISSIONS:
-        if permission.scope == "operator":
-            places: tuple[str, ...] = (operator_namespace,)
-        elif not namespaces or permission.resource in ("metricssources", "metricssources/status"):
-            places = ("",)
-        elif permission.resource in ("namespaces", "customresourcedefinitions"):
-            continue  # a namespaced install neither scans nor matches namespaces by label
-        else:
-            places = namespaces
+        where = place(permission, namespaced=bool(namespaces))
+        places = {"operator": (operator_namespace,), "cluster": ("",), "each": namespaces, None: ()}[where]
         questions += [(permission, verb, place) for verb in permission.verbs for place in places]
     gate = asyncio.Semaphore(8)
 

@@ -1,4 +1,4 @@
-"""``python -m opssight_operator.adapters.kubernetes.manifests [--check]``: deploy/rbac.yaml from the permissions."""
+"""``python -m opssight_operator.adapters.kubernetes.manifests [--check]``: the roles of deploy/ and of the chart."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import Any
 
 import yaml
 
+from opssight_operator.api import PLURALS
+
 from .permissions import rules
 
 NAME = "opssight-operator"
 NAMESPACE = "opssight-system"
-TARGET = Path(__file__).resolve().parents[4] / "deploy" / "rbac.yaml"
+ROOT = Path(__file__).resolve().parents[4]
+TARGET = ROOT / "deploy" / "rbac.yaml"
+CHART_TARGET = ROOT / "charts" / "opssight-operator" / "files" / "permissions.yaml"
+HEAD = "# Generated from operator/opssight_operator/adapters/kubernetes/permissions.py; `make generate` writes it.\n"
 
 
 def rbac(namespace: str = NAMESPACE) -> list[dict[str, Any]]:
@@ -41,23 +46,40 @@ def rbac(namespace: str = NAMESPACE) -> list[dict[str, Any]]:
     ]
 
 
-def text() -> str:
-    """The file as it must stand in the repository."""
-    head = (
-        "# Generated from operator/opssight_operator/adapters/kubernetes/permissions.py; `make generate` writes it.\n"
-    )
-    return head + yaml.safe_dump_all(rbac(), sort_keys=False)
+def chart_permissions() -> dict[str, Any]:
+    """What the chart's roles are made of: rules by ``rbac.scope`` and place, and the kinds that tenants own."""
+    return {
+        "cluster": {"cluster": rules("cluster"), "operator": rules("operator")},
+        "namespaced": {
+            "cluster": rules("cluster", namespaced=True),
+            "each": rules("each", namespaced=True),
+            "operator": rules("operator", namespaced=True),
+        },
+        "tenantResources": [plural for kind, plural in PLURALS.items() if kind != "MetricsSource"],
+    }
+
+
+def texts() -> dict[Path, str]:
+    """Every file as it must stand in the repository."""
+    return {
+        TARGET: HEAD + yaml.safe_dump_all(rbac(), sort_keys=False),
+        CHART_TARGET: HEAD + yaml.safe_dump(chart_permissions(), sort_keys=False),
+    }
 
 
 def main() -> int:
-    """Write the file, or with ``--check`` say whether it is up to date."""
-    if "--check" in sys.argv[1:]:
-        same = TARGET.exists() and TARGET.read_text() == text()
-        sys.stdout.write("" if same else f"{TARGET.name} is out of date: run make generate\n")
-        return 0 if same else 1
-    TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_text(text())
-    return 0
+    """Write the files, or with ``--check`` say which are out of date."""
+    wrong = 0
+    for path, text in texts().items():
+        if path.exists() and path.read_text() == text:
+            continue
+        if "--check" in sys.argv[1:]:
+            sys.stdout.write(f"{path.name} is out of date: run make generate\n")
+            wrong = 1
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return wrong
 
 
 if __name__ == "__main__":

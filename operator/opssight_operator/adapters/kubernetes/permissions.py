@@ -39,11 +39,28 @@ PERMISSIONS: tuple[Permission, ...] = (
 )
 
 
-def rules(scope: Literal["cluster", "operator"]) -> list[dict[str, Any]]:
-    """RBAC rules of a scope, in the order of the table, neighbours with equal verbs and group merged."""
+CLUSTER_SCOPED = ("metricssources", "metricssources/status")
+"""Objects without a namespace: they need a ClusterRole however the operator is installed."""
+CLUSTERWIDE_ONLY = ("namespaces", "customresourcedefinitions")
+"""A namespaced install neither matches namespaces by label nor looks for CRDs."""
+
+Place = Literal["cluster", "each", "operator"]
+
+
+def place(permission: Permission, namespaced: bool) -> Place | None:
+    """Where an install grants a permission: everywhere, in each watched namespace, in its own, or nowhere."""
+    if permission.scope == "operator":
+        return "operator"
+    if not namespaced or permission.resource in CLUSTER_SCOPED:
+        return "cluster"
+    return None if permission.resource in CLUSTERWIDE_ONLY else "each"
+
+
+def rules(where: Place, *, namespaced: bool = False) -> list[dict[str, Any]]:
+    """RBAC rules of a place, in the order of the table, neighbours with equal verbs and group merged."""
     merged: list[dict[str, Any]] = []
     for permission in PERMISSIONS:
-        if permission.scope != scope:
+        if place(permission, namespaced) != where:
             continue
         last = merged[-1] if merged else None
         if last and last["apiGroups"] == [permission.group] and last["verbs"] == list(permission.verbs):

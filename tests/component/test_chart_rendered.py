@@ -1,0 +1,225 @@
+"""What Helm makes of the chart, before any cluster sees it."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from charts.build import CHART, GOLDENS, RELEASE, helm, out_of_date, template
+
+from opssight_operator.adapters.kubernetes.manifests import rbac
+from opssight_operator.settings import Settings
+
+ROOT = CHART.parents[1]
+SETS = sorted(GOLDENS.glob("*.values.yaml"))
+Manifest = dict[str, Any]
+
+
+def rendered(*arguments: str) -> list[Manifest]:
+    return [document for document in yaml.safe_load_all(template(*arguments)) if document]
+
+
+def one(documents: list[Manifest], kind: str) -> Manifest:
+    (found,) = [document for document in documents if document["kind"] == kind]
+    return found
+
+
+def container(documents: list[Manifest]) -> Manifest:
+    found: Manifest = one(documents, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def settings_of(documents: list[Manifest]) -> Settings:
+    """What the operator reads from the environment that the Deployment gives it."""
+    pairs = {entry["name"]: entry.get("value", "opssight-system") for entry in container(documents)["env"]}
+    assert all(isinstance(value, str) for value in pairs.values())
+    return Settings.from_environment(pairs)
+
+
+def test_everything_generated_is_up_to_date() -> None:
+    assert not [str(path.relative_to(ROOT)) for path in out_of_date(with_helm=True)], "run make generate"
+
+
+@pytest.mark.parametrize("values", SETS, ids=lambda path: path.name)
+def test_helm_finds_nothing_to_say_about_it(values: Path) -> None:
+    helm("lint", str(CHART), "--strict", "--quiet", "--values", str(values))
+
+
+def test_the_roles_are_exactly_those_of_the_permissions() -> None:
+    """Names, rules and bindings; labels and the ServiceAccount's own switches aside."""
+
+    def essence(documents: list[Manifest]) -> list[Manifest]:
+        kept = ("kind", "rules", "roleRef", "subjects")
+        return sorted(
+            (
+                {field: document[field] for field in kept if field in document}
+                | {"name": document["metadata"]["name"], "namespace": document["metadata"].get("namespace")}
+                for document in documents
+                if "Role" in document["kind"] or document["kind"] == "ServiceAccount"
+            ),
+            key=lambda document: (document["kind"], document["name"]),
+        )
+
+    assert essence(rendered("--set", "rbac.aggregate.enabled=false")) == essence(rbac())
+
+
+def test_a_namespaced_install_has_no_clusterwide_right_but_to_sources() -> None:
+    documents = rendered("--set", "rbac.scope=namespaced,rbac.namespaces={shop,payments},rbac.aggregate.enabled=false")
+    resources = {resource for rule in one(documents, "ClusterRole")["rules"] for resource in rule["resources"]}
+    assert resources == {"metricssources", "metricssources/status"}
+    places = {document["metadata"]["namespace"] for document in documents if document["kind"] == "RoleBinding"}
+    assert places == {"shop", "payments", "opssight-system"}
+    assert settings_of(documents).namespaces == ("shop", "payments")
+
+
+def test_a_namespaced_install_without_a_list_watches_its_own_namespace() -> None:
+    assert settings_of(rendered("--set", "rbac.scope=namespaced")).namespaces == ("opssight-system",)
+
+
+def test_tenants_may_write_thresholds_only_where_the_platform_lets_them() -> None:
+    def may_write(switch: str) -> dict[str, list[str]]:
+        roles = rendered("--set", f"rbac.aggregate.thresholdPoliciesInEdit={switch}")
+        marked = [role for role in roles if "aggregate-to" in str(role["metadata"].get("labels"))]
+        assert len(marked) == 3
+        return {
+            role["metadata"]["name"].removeprefix(f"{RELEASE}-"): [
+                resource for rule in role["rules"] if "patch" in rule["verbs"] for resource in rule["resources"]
+            ]
+            for role in marked
+        }
+
+    open_, closed = may_write("true"), may_write("false")
+    assert "thresholdpolicies" in open_["edit"] and "thresholdpolicies" not in closed["edit"]
+    assert "thresholdpolicies" in closed["admin"] and "anomalydetectors" in closed["edit"]
+    assert open_["view"] == closed["view"] == []
+    assert not [resource for names in open_.values() for resource in names if "metricssource" in resource]
+
+
+@pytest.mark.parametrize("keep", ["true", "false"])
+def test_the_crds_of_the_release_are_those_of_the_repository(keep: str) -> None:
+    found = {
+        document["metadata"]["name"]: document
+        for document in rendered("--set", f"crds.keep={keep}")
+        if document["kind"] == "CustomResourceDefinition"
+    }
+    wanted = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
+    assert set(found) == {document["metadata"]["name"] for document in wanted}
+    for document in wanted:
+        assert found[document["metadata"]["name"]]["spec"] == document["spec"]
+        kept = found[document["metadata"]["name"]]["metadata"]["annotations"].get("helm.sh/resource-policy")
+        assert kept == ("keep" if keep == "true" else None)
+
+
+def test_no_crd_is_rendered_where_they_come_from_elsewhere() -> None:
+    kinds = {document["kind"] for document in rendered("--set", "crds.enabled=false")}
+    assert "CustomResourceDefinition" not in kinds and "Deployment" in kinds
+
+
+def test_a_package_holds_the_crds_and_not_a_link_to_them(tmp_path: Path) -> None:
+    helm("package", str(CHART), "--destination", str(tmp_path))
+    (archive,) = tmp_path.glob("*.tgz")
+    with tarfile.open(archive) as packed:
+        members = {member.name: member for member in packed.getmembers()}
+    for crd in (ROOT / "crds").glob("*.yaml"):
+        member = members[f"opssight-operator/crd-bases/{crd.name}"]
+        assert member.isfile() and member.size == crd.stat().st_size
+    assert rendered() == [
+        document
+        for document in yaml.safe_load_all(helm("template", RELEASE, str(archive), "--namespace", "opssight-system"))
+        if document
+    ]
+
+
+def test_numbers_reach_the_operator_as_they_were_written() -> None:
+    """Helm holds numbers as floats and would write fifty million as 5e+07."""
+    values = {"settings": {"maxTrainingPoints": 50000000, "renewSeconds": 2.5, "logFormat": "text", "fetchThreads": 3}}
+    read = settings_of(rendered("--set-json", f"settings={json.dumps(values['settings'])}"))
+    assert (read.max_training_points, read.renew_seconds, read.log_format, read.fetch_threads) == (
+        50_000_000,
+        2.5,
+        "text",
+        3,
+    )
+
+
+def test_what_the_chart_decides_reaches_the_operator() -> None:
+    read = settings_of(
+        rendered("--set", "metrics.port=9100,metrics.healthPort=9101,leaderElection.enabled=false,fullnameOverride=o")
+    )
+    assert (read.metrics_port, read.health_port, read.leader_election, read.lease_name) == (9100, 9101, False, "o")
+    assert read.operator_namespace == "opssight-system"
+
+
+def test_the_default_values_are_the_default_settings() -> None:
+    assert settings_of(rendered()) == Settings()
+
+
+REFUSED = {
+    "two replicas without a leader": ("replicas=2,leaderElection.enabled=false", "would both write"),
+    "a scope that there is not": ("rbac.scope=clusterwide", "rbac.scope"),
+    "a value that nobody knows": ("replica=2", "replica"),
+    "a setting that nobody knows": ("settings.logLvl=INFO", "logLvl"),
+    "a setting of the wrong type": ("settings.fetchThreads=many", "fetchThreads"),
+    "a source without an address": ("metricsSource.create=true", "url"),
+    "a digest that is none": ("image.digest=sha256:12", "digest"),
+    "a privileged port": ("metrics.port=80", "metrics.port"),
+    "a namespace that cannot be": ("rbac.namespaces={Shop}", "rbac.namespaces"),
+}
+
+
+@pytest.mark.parametrize(("values", "named"), REFUSED.values(), ids=REFUSED)
+def test_a_wrong_value_is_refused_by_its_name(values: str, named: str) -> None:
+    with pytest.raises(RuntimeError) as refused:
+        template("--set", values)
+    said = str(refused.value).replace("/", ".")
+    assert named in said
+
+
+@pytest.mark.parametrize("values", SETS, ids=lambda path: path.name)
+def test_nothing_runs_that_the_restricted_profile_would_not_allow(values: Path) -> None:
+    documents = rendered("--values", str(values))
+    pod, only = one(documents, "Deployment")["spec"]["template"]["spec"], container(documents)
+    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["runAsGroup"] == 65532
+    assert pod["automountServiceAccountToken"] is False
+    assert only["securityContext"]["readOnlyRootFilesystem"] is True
+    assert only["resources"]["limits"]["memory"] and only["resources"]["requests"]["cpu"]
+    sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", ())]
+    assert [s["serviceAccountToken"]["expirationSeconds"] for s in sources if "serviceAccountToken" in s] == [3600]
+
+
+def test_scores_keep_their_own_namespace_label() -> None:
+    monitor = one(rendered("--set", "serviceMonitor.enabled=true"), "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["honorLabels"] is True
+    ports = one(rendered(), "Service")["spec"]["ports"]
+    assert endpoint["port"] in [port["name"] for port in ports]
+
+
+def test_the_alerts_of_a_release_are_those_of_the_file_with_the_platforms_labels() -> None:
+    documents = rendered(
+        "--set", "prometheusRule.enabled=true,prometheusRule.alertLabels.team=sre,prometheusRule.runbookUrl=https://r"
+    )
+    file = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    rules = [rule for group in one(documents, "PrometheusRule")["spec"]["groups"] for rule in group["rules"]]
+    assert [rule["expr"] for rule in rules] == [rule["expr"] for group in file["groups"] for rule in group["rules"]]
+    for rule in rules:
+        assert rule["labels"]["team"] == "sre"
+        assert rule["annotations"]["runbook_url"] == f"https://r#{rule['alert'].lower()}"
+
+
+def test_a_budget_never_blocks_the_drain_of_a_single_replica() -> None:
+    assert not [d for d in rendered() if d["kind"] == "PodDisruptionBudget"]
+    assert one(rendered("--set", "replicas=2"), "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+def test_two_releases_share_no_clusterwide_name() -> None:
+    def clusterwide(namespace: str) -> set[tuple[str, str]]:
+        text = helm("template", RELEASE, str(CHART), "--namespace", namespace, "--set", "crds.enabled=false")
+        documents = [document for document in yaml.safe_load_all(text) if document]
+        return {(d["kind"], d["metadata"]["name"]) for d in documents if "namespace" not in d["metadata"]}
+
+    assert clusterwide("opssight-system") and not clusterwide("opssight-system") & clusterwide("other")
