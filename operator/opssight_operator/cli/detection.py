@@ -8,10 +8,11 @@ from typing import Any
 from opssight_detectors.engine import Detection, detect_anomalies
 from opssight_detectors.policy import Direction, Policy
 from opssight_detectors.registry import METHODS
+from opssight_operator.core.answers import plain_detection
 
 from .errors import BadInput
 from .reading import Series
-from .writing import number, plain_number, table
+from .writing import number, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +53,8 @@ def _method(given: str) -> str:
 
 
 def _plain(found: dict[str, Detection]) -> Any:
-    answers = {key: _plain_one(detection) for key, detection in found.items()}
+    answers = {key: plain_detection(detection) for key, detection in found.items()}
     return answers[""] if list(answers) == [""] else {"series": answers}
-
-
-def _plain_one(detection: Detection) -> dict[str, Any]:
-    return {
-        "method": detection.method,
-        "samples": detection.samples,
-        "state": "WarmingUp" if detection.warming_up else "Scored" if detection.samples else "NoData",
-        "anomalies": [
-            {
-                "index": point.index,
-                "value": plain_number(point.value),
-                "score": round(point.score, 4),
-                "severity": point.severity.label,
-                "expected": plain_number(point.expected),
-                "lower": plain_number(point.lower),
-                "upper": plain_number(point.upper),
-                "explanation": point.explanation,
-            }
-            for point in detection.anomalies
-        ],
-    }
 
 
 def _table(found: dict[str, Detection]) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 
 from opssight_detectors.thresholds.base import Bound, Estimate
 from opssight_detectors.thresholds.percentile import Percentile
+from opssight_operator.core.answers import plain_estimate
 
 from .errors import BadInput
 from .reading import Series
-from .writing import number, plain_number, table
+from .writing import number, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +36,9 @@ def learn(series: Series, *, percentile: float, margin: float, bound: str) -> Le
         for name, values in series.items()
     }
     notes = tuple(f"{key + ': ' if key else ''}{note}" for key, e in estimates.items() for note in e.notes)
-    answers = {name: _plain(estimate) for name, estimate in estimates.items()}
+    answers = {name: plain_estimate(estimate) for name, estimate in estimates.items()}
     plain = answers[""] if list(answers) == [""] else {"thresholds": answers}
     return Learned(plain, _table(estimates), notes)
-
-
-def _plain(estimate: Estimate) -> dict[str, Any]:
-    return {
-        "threshold": plain_number(_readable(estimate.value)),
-        "lower": plain_number(_readable(estimate.lower)),
-        "upper": plain_number(_readable(estimate.upper)),
-        "samples": estimate.samples,
-        "notes": list(estimate.notes),
-    }
 
 
 def _table(estimates: dict[str, Estimate]) -> str:
@@ -62,8 +53,3 @@ def _table(estimates: dict[str, Estimate]) -> str:
 
 def _interval(estimate: Estimate) -> str:
     return f"{number(estimate.lower) or 'open'} to {number(estimate.upper) or 'open'}"
-
-
-def _readable(value: float) -> float:
-    """Without the noise of float arithmetic."""
-    return float(f"{value:.12g}")

@@ -35,10 +35,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequenc
 def number(value: float, digits: int = 6) -> str:
     """A number for people."""
     return "" if math.isnan(value) else f"{value:.{digits}g}"
-
-
-def plain_number(value: float) -> float | int | None:
-    """A number for machines: None for unknown, whole numbers without a point."""
-    if not math.isfinite(value):
-        return None
-    return int(value) if value == int(value) and abs(value) < 2**53 else value
