@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := operator detectors localcluster demo tests benchmarks charts
 
-.PHONY: help demo test check lint types layers generated unit setup cluster helm generate clean
+.PHONY: help demo test check lint types layers chaos generated unit setup cluster helm chaos generate clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,10 @@ test: helm ## Everything that can be checked on one machine
 	@$(BIN)/python -m pytest tests
 
 generate: $(STAMP) ## Write crds/, deploy/, the chart's tables and the generated docs anew
+chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about 40 minutes)
+	@OPSSIGHT_CHAOS_SECONDS=60 OPSSIGHT_KILLS=100 $(BIN)/python -m pytest tests/component/test_faults.py tests/component/test_crash.py
+
+generate: $(STAMP) ## Write crds/ and the generated docs anew
 	@$(BIN)/python -m opssight_operator.api.schema
 	@$(BIN)/python -m opssight_operator.api.docs
 	@$(BIN)/python -m opssight_operator.adapters.kubernetes.manifests

@@ -243,6 +243,14 @@ class Cluster:
         """Start it again, with the same address and data."""
         self._control_plane.start_apiserver()
 
+    def stop_etcd(self) -> None:
+        """Kill etcd, so that the API server answers with errors."""
+        self._control_plane.stop_etcd()
+
+    def start_etcd(self) -> None:
+        """Start it again, with the same address and data."""
+        self._control_plane.start_etcd()
+
     # Prometheus
 
     @property

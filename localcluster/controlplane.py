@@ -47,13 +47,20 @@ class ControlPlane:
     def start(self) -> None:
         """Make the certificates, start etcd and the API server, wait for ``/readyz``, start the controllers."""
         pki.create(self.pki.folder, self.url)
-        data = self.supervision.state / "etcd"
-        ports = self.ports
-        self.supervision.spawn("etcd", servers.etcd(program("etcd"), data, ports.etcd, ports.etcd_peer))
+        self.start_etcd()
         self.start_apiserver()
         name = "kube-controller-manager"
-        argv = servers.kube_controller_manager(program(name), self.pki, ports.controller_manager)
+        argv = servers.kube_controller_manager(program(name), self.pki, self.ports.controller_manager)
         self.supervision.spawn(name, argv)
+
+    def start_etcd(self) -> None:
+        """Start etcd with the data it had; the API server waits for it by itself."""
+        data, ports = self.supervision.state / "etcd", self.ports
+        self.supervision.spawn("etcd", servers.etcd(program("etcd"), data, ports.etcd, ports.etcd_peer))
+
+    def stop_etcd(self) -> None:
+        """Kill etcd; the API server stays and fails."""
+        self.supervision.stop("etcd", grace=0)
 
     def start_apiserver(self) -> None:
         """Start kube-apiserver and wait until it is ready."""

@@ -78,6 +78,23 @@ class Leading:
             await self._prepare(clusterwide)
             self._start_tasks(kopf_stops)
             self._telemetry.leads(True)
+            while not await self._watch(clusterwide, kopf_stops, started):
+                await pause(kopf_stops, AGAIN_SECONDS)
+        except Stopped:
+            pass
+        finally:
+            log.info("no more events are watched", extra={"asked": self._stopping.is_set()})
+            self._telemetry.leads(False)
+            self._telemetry.clear_all()
+            for task in self._tasks:
+                task.cancel()
+            self._sources.close()
+            self._compute.close()
+        return self._stopping.is_set()
+
+    async def _watch(self, clusterwide: bool, kopf_stops: asyncio.Event, started: Callable[[], None]) -> bool:
+        """True when kopf has ended as it was told; False when it gave up, for example on a watch that is too old."""
+        try:
             await kopf.operator(
                 registry=build_registry(
                     self._runtime,
@@ -92,17 +109,11 @@ class Leading:
                 namespaces=self._settings.namespaces,
                 stop_flag=kopf_stops,
             )
-        except Stopped:
-            pass
-        finally:
-            log.info("no more events are watched", extra={"asked": self._stopping.is_set()})
-            self._telemetry.leads(False)
-            self._telemetry.clear_all()
-            for task in self._tasks:
-                task.cancel()
-            self._sources.close()
-            self._compute.close()
-        return self._stopping.is_set()
+        except Exception as error:
+            # What was seen stays known and keeps running; watching anew lists everything again.
+            log.warning("watching starts anew", extra={"error": f"{type(error).__name__}: {error}"})
+            return kopf_stops.is_set()
+        return True
 
     async def _prepare(self, clusterwide: bool) -> None:
         """What the first run needs to know, so that no detector is told that its source is missing."""

@@ -19,6 +19,7 @@ from .runtime import Runtime
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SETTLED_SECONDS = 0.3
 LOGIN_SECONDS = 600  # the projected token is read again after this
+BACKOFFS = (1.0, 1.0, 2.0, 3.0, *(5.0,) * 60)  # a server that comes back is seen within seconds
 
 
 def build_registry(
@@ -60,6 +61,7 @@ def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     own.scanning.disabled = bool(settings.namespaces)
     own.networking.request_timeout = 30
     own.networking.connect_timeout = 5
+    own.networking.error_backoffs = BACKOFFS
     own.watching.server_timeout = 300
     own.watching.client_timeout = 310
     own.watching.reconnect_backoff = 1
