@@ -109,8 +109,8 @@ def a_detector_observation(
     return DetectorObservation((QueryObservation(name, training, judged, volume),), rule or RuleObservation())
 
 
-def a_policy_observation(history: Frame, *, rule: RuleObservation | None = None) -> PolicyObservation:
-    return PolicyObservation(history, rule or RuleObservation())
+def a_policy_observation(history: Frame, *, rule: RuleObservation | None = None, **more: Any) -> PolicyObservation:
+    return PolicyObservation(history, rule or RuleObservation(), **more)
 
 
 def a_loaded_rule(rule: RuleObject, **changes: Any) -> RuleObservation:

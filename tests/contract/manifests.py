@@ -114,6 +114,17 @@ ACCEPTED: dict[str, Manifest] = {
             "ExceedanceRate": {"rate": "0.1", "recent": "1d", "hold": "24h"},
         }.items()
     },
+    "a history without its incidents": policy(
+        history={
+            "exclude": {
+                "alerts": [{"name": "ManyErrors", "labels": {"service": "checkout"}}, {"name": "Slow"}],
+                "detectors": ["checkout-latency"],
+                "ranges": [{"start": "2026-03-29T12:00:00Z", "end": "2026-03-30T00:00:00Z"}],
+                "before": "15m",
+                "after": "0s",
+            }
+        }
+    ),
     "a history of one day": policy(history={"window": "24h"}),
     "a source with a path": source(url="https://mimir.example.com:8443/prometheus"),
     "a source with a numeric address": source(url="http://[fd00::1]:9090/"),
@@ -336,6 +347,27 @@ REFUSED: dict[str, Refused] = {
     ),
     "a step longer than the history": Refused(
         policy(history={"window": "1d", "step": "2d"}), ("spec.history.step", "step is 2d and history.window is 1d")
+    ),
+    "a range that ends before it starts": Refused(
+        policy(history={"exclude": {"ranges": [{"start": "2026-03-30T00:00:00Z", "end": "2026-03-29T00:00:00Z"}]}}),
+        ("spec.history.exclude.ranges[0]", "start is 2026-03-30T00:00:00Z", "start must be before end"),
+    ),
+    "a range in another time zone": Refused(
+        policy(
+            history={"exclude": {"ranges": [{"start": "2026-03-29T00:00:00+02:00", "end": "2026-03-30T00:00:00Z"}]}}
+        ),
+        ("spec.history.exclude.ranges[0].start", "a UTC time such as 2026-03-29T12:00:00Z"),
+    ),
+    "one alert left out twice": Refused(
+        policy(history={"exclude": {"alerts": [{"name": "Slow"}, {"name": "Slow", "labels": {"a": "b"}}]}}),
+        ("spec.history.exclude.alerts[1]", "Duplicate value", "Slow"),
+    ),
+    "an alert left out by a label that is none": Refused(
+        policy(history={"exclude": {"alerts": [{"name": "Slow", "labels": {"my-team": "a"}}]}}),
+        ("spec.history.exclude.alerts[0].labels", '"my-team"', "label name"),
+    ),
+    "a stretch before incidents that is no duration": Refused(
+        policy(history={"exclude": {"before": "-5m"}}), ("spec.history.exclude.before", '"-5m"', A_DURATION)
     ),
     "limits upside down": Refused(
         policy(guardrails={"min": "0.5", "max": "0.1"}),

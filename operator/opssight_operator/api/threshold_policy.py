@@ -17,47 +17,12 @@ from .base import (
     list_set,
 )
 from .delivery import Delivery
-from .durations import seconds_in_cel
 from .estimators import Estimator
+from .history import History
 from .threshold_status import ThresholdPolicyStatus
 from .validation import Bounds, Form, Rule, unless_malformed
 
 BoundType = Literal["Upper", "Lower"]
-
-
-class History(KubeModel):
-    """What the threshold is learned from."""
-
-    window: Duration = "14d"
-    """window of history; the default is 14d."""
-    step: Annotated[Duration, Bounds(at_least="1s", of="duration")] = "1m"
-    """step between two points; the default is 1m."""
-    min_coverage: Annotated[Decimal, Bounds(at_least="0", at_most="1")] = "0.8"
-    """minCoverage is the share of points that must be there between the first and the last; the default is 0.8."""
-    min_duration: Duration = "1d"
-    """minDuration is how much time the samples must span; the default is 1d."""
-
-    CEL = (
-        Rule(
-            unless_malformed(
-                f"{seconds_in_cel('self.minDuration')} <= {seconds_in_cel('self.window')}",
-                durations=["self.minDuration", "self.window"],
-            ),
-            "history.minDuration must not be longer than history.window",
-            "history.minDuration is {{self.minDuration}} and history.window is {{self.window}}; "
-            "minDuration must not be longer than window, or no history could ever be enough",
-            field=".minDuration",
-        ),
-        Rule(
-            unless_malformed(
-                f"{seconds_in_cel('self.step')} <= {seconds_in_cel('self.window')}",
-                durations=["self.step", "self.window"],
-            ),
-            "history.step must not be longer than history.window",
-            "history.step is {{self.step}} and history.window is {{self.window}}; step must not be longer than window",
-            field=".step",
-        ),
-    )
 
 
 class Guardrails(KubeModel):
@@ -68,7 +33,8 @@ class Guardrails(KubeModel):
     max: Decimal | None = None
     """max is the highest threshold that is ever proposed."""
     max_step: Annotated[Decimal, Bounds(above="0", at_most="10")] = "0.25"
-    """maxStep is the largest change at once as a fraction of the current threshold; the default is 0.25."""
+    """maxStep is the largest change at once as a fraction of the current threshold; the default is 0.25. It is that of
+    a full window of history; while there is less, up to twice as much is allowed."""
     dead_band: Annotated[Decimal, Bounds(at_least="0", below="10")] = "0.05"
     """deadBand is the smallest change worth making as a fraction of the current threshold; the default is 0.05."""
     cooldown: Duration = "1h"

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from opssight_detectors.thresholds.hygiene import allowed_step
+
 from ..api.base import duration
 from ..api.threshold_reasons import ThresholdReason
 from .numbers import number_text, readable, readable_towards
@@ -20,7 +22,10 @@ _NOISE = 1e-9  # of float arithmetic, relative
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """The guardrails as numbers; fractions are of the current threshold, times are seconds."""
+    """The guardrails as numbers; fractions are of the current threshold, times are seconds.
+
+    ``max_step`` is that of a full ``window`` of history; less history allows more (``allowed_step``).
+    """
 
     min: float | None = None
     max: float | None = None
@@ -30,6 +35,7 @@ class Guards:
     freeze_while_firing: bool = True
     min_coverage: float = 0.8
     min_duration: float = 86400.0
+    window: float = 14 * 86400.0
 
     def __post_init__(self) -> None:
         if self.min is not None and self.max is not None and self.min >= self.max:
@@ -147,12 +153,14 @@ def step_bounded(case: Case, wanted: Change) -> Change | Hold:
     if case.current is None:
         return wanted
     start = case.guards.inside(case.current)  # a threshold outside of the limits starts at the limit
-    largest = case.guards.max_step * _scale(start, wanted.value)
+    step = allowed_step(case.guards.max_step, case.span, case.guards.window)
+    largest = step * _scale(start, wanted.value)
     if abs(wanted.value - start) <= largest:
         return wanted
     stop = start + math.copysign(largest, wanted.value - start)
     value = case.guards.inside(readable_towards(stop, start))
-    why = f"{wanted.why}, guardrails.maxStep {number_text(case.guards.max_step)} allows {number_text(value)}"
+    wider = "" if step == case.guards.max_step else f" ({number_text(step)} with {duration(case.span)} of history)"
+    why = f"{wanted.why}, guardrails.maxStep {number_text(case.guards.max_step)}{wider} allows {number_text(value)}"
     return replace(wanted, value=value, why=why, at_limit=False)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opssight_detectors.thresholds.base import Bound, Estimate, estimate_many
+from opssight_detectors.thresholds.hygiene import HistoryFacts, facts
 from opssight_detectors.thresholds.simulation import AlertRule, Evaluations, evaluations, simulate_on
 from opssight_detectors.thresholds.summary import summary
 
@@ -18,6 +19,7 @@ from ..api.base import duration, seconds
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..api.threshold_status import Simulation
 from .estimating import estimator_for
+from .exclusion import cleaned, exclusion_note
 from .numbers import number_or_none, number_text
 from .observation import Frame, Labels
 from .rules import LabelItems, label_items
@@ -32,7 +34,8 @@ class Evidence:
     span: float  # seconds from the first sample to the last
     bound: Bound
     newest: NDArray[np.float64]  # [series], the newest row
-    seen: Evaluations | None  # None without a row
+    excluded: float  # share of the samples that history.exclude took
+    seen: Evaluations | None  # None without a row; of the whole history, excluded incidents too
 
     @property
     def key(self) -> LabelItems:
@@ -67,25 +70,36 @@ def groups_of(labels: Sequence[Labels], per_labels: Sequence[str]) -> Groups:
     return Groups({key: np.array(found[key], dtype=np.intp) for key in sorted(found)}, dict(without))
 
 
-def learn(spec: ThresholdPolicySpec, frame: Frame, groups: Groups) -> tuple[Evidence, ...]:
-    """The evidence for each group, in their order."""
+def learn(
+    spec: ThresholdPolicySpec, frame: Frame, groups: Groups, incidents: Frame | None = None
+) -> tuple[Evidence, ...]:
+    """The evidence for each group, in their order; ``incidents`` teach nothing, but their alerts are simulated."""
     bound = Bound(spec.bound)
     columns = list(groups.columns.values())
-    estimates = estimate_many(estimator_for(spec), frame.times, frame.values, bound, columns)
+    taught = cleaned(spec, frame, incidents)
+    estimates = estimate_many(estimator_for(spec), frame.times, taught, bound, columns)
     return tuple(
-        _evidence(dict(key), estimate, frame, column, bound)
+        _evidence(dict(key), estimate, frame, taught, column, bound)
         for (key, column), estimate in zip(groups.columns.items(), estimates, strict=True)
     )
 
 
-def _evidence(labels: Labels, estimate: Estimate, frame: Frame, columns: NDArray[np.intp], bound: Bound) -> Evidence:
+def _evidence(
+    labels: Labels,
+    estimate: Estimate,
+    frame: Frame,
+    taught: NDArray[np.float64],
+    columns: NDArray[np.intp],
+    bound: Bound,
+) -> Evidence:
     values = frame.values[:, columns]
-    rows = np.flatnonzero(np.isfinite(values).any(axis=1))
+    known = facts(frame.times, values, taught[:, columns]) if len(values) else HistoryFacts(0, 0.0, 0.0, 0.0)
     return Evidence(
         labels=labels,
-        estimate=estimate,
-        span=float(frame.times[rows[-1]] - frame.times[rows[0]]) if len(rows) else 0.0,
+        estimate=replace(estimate, notes=(*estimate.notes, *exclusion_note(known.excluded))),
+        span=known.duration,
         bound=bound,
+        excluded=known.excluded,
         newest=values[-1] if len(values) else np.empty(0),
         seen=evaluations(frame.times, values) if len(values) else None,
     )

@@ -99,10 +99,14 @@ class DetectorObservation:
 
 @dataclass(frozen=True, slots=True)
 class PolicyObservation:
-    """Everything a ThresholdPolicy's decision rests on. The newest row says whether the alert would fire now."""
+    """Everything a ThresholdPolicy's decision rests on. The newest row says whether the alert would fire now.
+
+    ``incidents`` has a sample wherever history must teach nothing (``core.exclusion``).
+    """
 
     history: Frame
     rule: RuleObservation = RuleObservation()
+    incidents: Frame | None = None
 
 
 Flavour = Literal["Prometheus", "Thanos", "Mimir", "VictoriaMetrics", "Unknown"]

@@ -45,7 +45,7 @@ def evaluate(
     spec, previous = policy.spec, policy.status
     groups = groups_of(observation.history.labels, spec.per_labels)
     _check_labels(policy, groups, observation.history.n_series)
-    evidence = learn(spec, observation.history, groups)
+    evidence = learn(spec, observation.history, groups, observation.incidents)
     made = decisions(policy, evidence, known_before(policy, observation.rule), now, window.interval)
     current = [(decision.labels, decision.current) for decision in made if decision.current is not None]
     desired = policy_rule(policy, current) if spec.delivery.mode == "Record" and current else None
@@ -142,6 +142,8 @@ def _data_available(
         if poor is not None:
             return Verdict("False", Reason.INSUFFICIENT_HISTORY, poor.message + warnings)
         window = policy.spec.history.window
+        if any(d.evidence and d.evidence.excluded > 0 for d in lacking):
+            return Verdict("False", Reason.NO_DATA, f"history.exclude left no sample of the last {window}{warnings}")
         return Verdict("False", Reason.NO_DATA, f"expr returned no sample in the last {window}{warnings}")
     parts = [f"{count} series have no label {name}" for name, count in groups.without.items()]
     if lacking:

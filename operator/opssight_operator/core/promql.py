@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import promql_parser
@@ -71,3 +72,14 @@ def range_pinned(expression: str, start: float, end: float) -> str:
             moment = f"{start if name.lower() == 'start' else end:.3f}"
             expression = expression[: words[at + 1].start] + moment + expression[words[at + 3].end :]
     return expression
+
+
+def selector(metric: str, labels: Mapping[str, str]) -> str:
+    """``metric{label="value"}`` with the values quoted."""
+    return f"{metric}{{{','.join(f'{name}={quoted(value)}' for name, value in labels.items())}}}"
+
+
+def quoted(text: str) -> str:
+    """``text`` as a string of PromQL."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'

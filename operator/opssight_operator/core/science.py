@@ -61,6 +61,7 @@ def guards_for(spec: ThresholdPolicySpec) -> Guards:
             freeze_while_firing=given.while_firing == "Freeze",
             min_coverage=float(history.min_coverage),
             min_duration=seconds(history.min_duration),
+            window=seconds(history.window),
         ),
     )
 

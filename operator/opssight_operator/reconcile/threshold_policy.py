@@ -8,8 +8,9 @@ from ..api import API_VERSION
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_status import ThresholdPolicyStatus
 from ..core.estimating import estimator_for
+from ..core.exclusion import check_exclude, incident_query
 from ..core.held import held_plan, suspended_plan
-from ..core.observation import PolicyObservation
+from ..core.observation import Frame, PolicyObservation
 from ..core.plan import Plan
 from ..core.policy_plan import evaluate
 from ..core.science import check_time_zone, guards_for
@@ -17,7 +18,7 @@ from ..core.windows import HistoryWindow, history_window
 from ..errors import OpsSightError, TooMuchData
 from ..settings import Settings
 from .owned_rules import observe_rule, owner_of
-from .ports import Ports
+from .ports import MetricSource, Ports
 
 
 async def reconcile(
@@ -42,6 +43,7 @@ async def _gather(
     estimator_for(spec)
     guards_for(spec)
     check_time_zone(spec.alert.time_zone)
+    check_exclude(spec)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
     owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)
     records = spec.delivery.mode == "Record"
@@ -52,4 +54,14 @@ async def _gather(
             f"expr returned {frame.values.size} points ({frame.n_series} series), at most "
             f"{settings.max_training_points} are allowed; use a shorter history.window or a longer history.step"
         )
-    return window, PolicyObservation(frame, rule)
+    excluded = incident_query(spec, resource.metadata.namespace, window.step)
+    incidents = await _asked("history.exclude", source, excluded, window) if excluded else None
+    return window, PolicyObservation(frame, rule, incidents)
+
+
+async def _asked(field: str, source: MetricSource, query: str, window: HistoryWindow) -> Frame:
+    """The answer to a query of ours; an error names the field that asked for it."""
+    try:
+        return await source.range(query, window.start, window.now, window.step)
+    except OpsSightError as error:
+        raise type(error)(f"{field}: {error}") from error

@@ -31,6 +31,8 @@ CHANGES = {
     "the first threshold stays above the minimum": ({"current": None, "suggested": 0.0}, 0.001),
     "the first threshold may be learned while values are high": ({"current": None, "beyond": 3}, 0.06),
     "a large rise is cut to the largest step": ({"suggested": 0.2}, 0.0625),
+    "half a window of history allows a larger step": ({"suggested": 0.2, "span": 7 * 86400.0}, 0.0676776),
+    "a day of history allows twice the step": ({"suggested": 0.2, "span": 86400.0}, 0.075),
     "a large fall is cut to the largest step": ({"suggested": 0.001}, 0.0375),
     "a suggestion beyond the maximum climbs to it": ({"current": 0.18, "suggested": 5.0}, 0.2),
     "a change of just the dead band is made": ({"suggested": 0.0525}, 0.0525),

@@ -293,3 +293,12 @@ async def test_a_source_that_is_gone_was_the_server_it_was() -> None:
     assert said(plan)["Reachable"] == ("False", "PrometheusUnreachable")
     assert plan.status.version == "3.16.0"
     assert [e.type for e in plan.events] == ["Warning"]
+
+
+async def test_excluded_incidents_are_asked_for_over_the_same_window() -> None:
+    query = 'max (max_over_time(ALERTS{alertname="A",alertstate="firing"}[1m]))'
+    prometheus = Prometheus({"error_ratio{service=a}": wave})
+    exclude = {"window": "1h", "step": "1m", "minDuration": "10m", "exclude": {"alerts": [{"name": "A"}]}}
+    plan = await threshold_policy.reconcile(a_policy(history=exclude), NOW, ports(prometheus), SETTINGS)
+    assert prometheus.asked == [(expr, NOW - 3600, NOW, 60.0) for expr in ("error_ratio", query)]
+    assert said(plan)["Ready"] == ("True", "Reconciled")
