@@ -100,7 +100,14 @@ ACCEPTED: dict[str, Manifest] = {
             "cooldown": "0s",
             "whileFiring": "Allow",
         },
-        alert={"for": "15m", "keepFiringFor": "1h", "timeZone": "America/Argentina/Buenos_Aires"},
+        alert={
+            "name": "ManyErrors",
+            "labels": {"team": "shop"},
+            "for": "15m",
+            "keepFiringFor": "1h",
+            "timeZone": "America/Argentina/Buenos_Aires",
+        },
+        outcome={"action": "Report", "after": "12h", "until": "2w", "hold": "0s"},
         delivery={"mode": "Record", "record": {"ruleLabels": {"release": "prometheus"}}},
     ),
     **{
@@ -389,6 +396,14 @@ REFUSED: dict[str, Refused] = {
     "a word for whileFiring that is none": Refused(
         policy(guardrails={"whileFiring": "Wait"}),
         ("spec.guardrails.whileFiring", '"Wait"', '"Freeze", "Allow"'),
+    ),
+    "an alert without a name": Refused(policy(alert={"name": ""}), ("spec.alert.name", "at least 1 chars long")),
+    "an outcome that is never judged": Refused(
+        policy(outcome={"after": "8d"}),
+        ("spec.outcome.after", "outcome.after is 8d and outcome.until is 7d", "after must not be longer than until"),
+    ),
+    "an action that is none": Refused(
+        policy(outcome={"action": "Undo"}), ("spec.outcome.action", '"Undo"', '"RollBack", "Report"')
     ),
     "a time zone with a blank": Refused(
         policy(alert={"timeZone": "New York"}), ("spec.alert.timeZone", '"New York"', "such as UTC or Europe/Berlin")

@@ -21,6 +21,7 @@ GOOD = {
     Reason.LEARNED,
     Reason.RECOMMEND_ONLY,
     Reason.RECORDED,
+    Reason.AS_PREDICTED,
     Reason.ANSWERING,
 }
 

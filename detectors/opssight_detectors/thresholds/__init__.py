@@ -6,6 +6,7 @@ from .decaying import DecayingHistogram
 from .hygiene import Exclusion, HistoryFacts, allowed_step, facts, without
 from .peaks import PeaksOverThreshold
 from .percentile import Percentile
+from .prediction import predicted_range
 from .registry import ESTIMATORS, estimator_of
 from .seasonal import Seasonal, SeasonalTable
 from .simulation import AlertRule, Episodes, Evaluations, evaluations, simulate, simulate_on
@@ -37,6 +38,7 @@ __all__ = [
     "estimator_of",
     "evaluations",
     "facts",
+    "predicted_range",
     "simulate",
     "simulate_on",
     "summary",

@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     RULE_LOADED = "RuleLoaded"
     RECOMMENDED = "Recommended"
     APPLIED = "Applied"
+    AS_PREDICTED = "AsPredicted"
     REACHABLE = "Reachable"
 
 
@@ -34,6 +35,7 @@ TYPE_MEANING: dict[ConditionType, str] = {
     ConditionType.RULE_LOADED: "Prometheus itself lists the rules that this resource owns.",
     ConditionType.RECOMMENDED: "A threshold has been learned from history.",
     ConditionType.APPLIED: "The threshold has been delivered in the mode that the spec asks for.",
+    ConditionType.AS_PREDICTED: "The delivered thresholds raise as many alert episodes as was predicted.",
     ConditionType.REACHABLE: "The Prometheus behind the source answers.",
 }
 
@@ -71,6 +73,11 @@ class Reason(StrEnum):
     RECOMMEND_ONLY = "RecommendOnly"
     RECORDED = "Recorded"
     HELD = "Held"
+    NOT_JUDGED = "NotJudged"
+    AS_PREDICTED = "AsPredicted"
+    TOO_MANY_EPISODES = "TooManyEpisodes"
+    TOO_FEW_EPISODES = "TooFewEpisodes"
+    ROLLED_BACK = "RolledBack"
     ANSWERING = "Answering"
 
 
@@ -105,6 +112,11 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.RECOMMEND_ONLY: "The mode is Recommend: the threshold is in status and metrics, and nothing is written.",
     Reason.RECORDED: "The threshold is recorded by the owned PrometheusRule.",
     Reason.HELD: "A guardrail holds the current threshold; status.thresholds says which one and why.",
+    Reason.NOT_JUDGED: "No delivered change is old enough (outcome.after) to compare its alerts with the prediction.",
+    Reason.AS_PREDICTED: "The alert episodes since the last change are within the predicted range.",
+    Reason.TOO_MANY_EPISODES: "There were more alert episodes since the last change than the prediction allows.",
+    Reason.TOO_FEW_EPISODES: "There were fewer alert episodes since the last change than the prediction allows.",
+    Reason.ROLLED_BACK: "A threshold went back to its last good value, and stays there for outcome.hold.",
     Reason.ANSWERING: "Prometheus answered the last request.",
 }
 

@@ -11,6 +11,7 @@ class EventReason(StrEnum):
     ANOMALY_STARTED = "AnomalyStarted"
     ANOMALY_ENDED = "AnomalyEnded"
     THRESHOLD_CHANGED = "ThresholdChanged"
+    THRESHOLD_ROLLED_BACK = "ThresholdRolledBack"
 
 
 EVENT_REASON_MEANING: dict[EventReason, str] = {
@@ -19,4 +20,8 @@ EVENT_REASON_MEANING: dict[EventReason, str] = {
     ),
     EventReason.ANOMALY_ENDED: "A series is as expected again; the note says how long it was not, and its worst.",
     EventReason.THRESHOLD_CHANGED: "A ThresholdPolicy has another threshold; the note says from what to what, and why.",
+    EventReason.THRESHOLD_ROLLED_BACK: (
+        "A ThresholdPolicy went back to its last good threshold, because there were more or fewer alert episodes than "
+        "predicted; the note has both."
+    ),
 }

@@ -60,4 +60,17 @@ REMEDY: dict[Reason, str] = {
     ),
     Reason.RULE_UNHEALTHY: "The message has the error of Prometheus; often two series match where one may.",
     Reason.HELD: "Nothing, unless the guardrail is wrong; status.thresholds names it.",
+    Reason.NOT_JUDGED: "Nothing, it takes outcome.after; a policy in the mode Recommend delivers nothing to judge.",
+    Reason.TOO_MANY_EPISODES: (
+        "Look whether there are incidents. If not, the metric has changed: widen the estimator or wait until history "
+        "has seen it. With outcome.action RollBack the threshold goes back by itself, unless there is no last good one."
+    ),
+    Reason.TOO_FEW_EPISODES: (
+        "Look whether the alert uses the threshold and alert.name is its name. If so, things are calmer than before, "
+        "and history will show it."
+    ),
+    Reason.ROLLED_BACK: (
+        "Compare predicted and observed in status.history. It is tried again after outcome.hold; to keep it, "
+        "set guardrails.min or guardrails.max."
+    ),
 }

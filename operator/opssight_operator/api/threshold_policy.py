@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from .base import (
+    AlertLabels,
     Decimal,
     Duration,
     KubeModel,
@@ -18,7 +19,8 @@ from .base import (
 )
 from .delivery import Delivery
 from .estimators import Estimator
-from .history import History
+from .history import AlertName, History
+from .outcome import Outcome
 from .threshold_status import ThresholdPolicyStatus
 from .validation import Bounds, Form, Rule, unless_malformed
 
@@ -70,8 +72,13 @@ TimeZone = Annotated[
 
 
 class SimulatedAlert(KubeModel):
-    """The rule whose alerts are simulated."""
+    """The rule whose alerts are simulated, and observed once it has a name."""
 
+    name: AlertName | None = None
+    """name of the alert that uses the threshold, its alertname. Its episodes are then counted from ALERTS; without a
+    name they are simulated on the samples since the change."""
+    labels: AlertLabels = Field(default_factory=dict)
+    """labels that the alert has, when others have the same name."""
     for_: Duration = Field(default="5m", alias="for")
     """for is how long the expression must be beyond the threshold before the alert fires; the default is 5m."""
     keep_firing_for: Duration = "0s"
@@ -105,6 +112,8 @@ class ThresholdPolicySpec(KubeModel):
     """guardrails of every change."""
     alert: SimulatedAlert = Field(default_factory=SimulatedAlert)
     """alert describes the rule that will use the threshold, so that its volume can be simulated."""
+    outcome: Outcome = Field(default_factory=Outcome)
+    """outcome says what follows when the delivered threshold raises another number of alerts than was predicted."""
     delivery: Delivery = Field(default_factory=Delivery)
     """delivery of the threshold."""
 

@@ -15,6 +15,7 @@ class ThresholdReason(StrEnum):
     WITHIN_DEAD_BAND = "WithinDeadBand"
     COOLDOWN = "Cooldown"
     FIRING = "Firing"
+    ROLLED_BACK = "RolledBack"
 
 
 THRESHOLD_REASON_MEANING: dict[ThresholdReason, str] = {
@@ -30,5 +31,9 @@ THRESHOLD_REASON_MEANING: dict[ThresholdReason, str] = {
     ThresholdReason.FIRING: (
         "The expression is beyond the threshold right now and guardrails.whileFiring is Freeze: an incident must not "
         "move the line that it is measured by."
+    ),
+    ThresholdReason.ROLLED_BACK: (
+        "The delivered threshold raised another number of alerts than was predicted; it went back to the last good "
+        "value, and stays there for outcome.hold."
     ),
 }

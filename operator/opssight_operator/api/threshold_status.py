@@ -18,6 +18,7 @@ from .base import (
     list_set,
 )
 from .conditions import Condition
+from .outcome import ThresholdOutcome
 
 Note = Annotated[str, StringConstraints(max_length=256)]
 ThresholdLabels = Annotated[SeriesLabels, Field(max_length=8)]
@@ -74,6 +75,8 @@ class ThresholdStatus(KubeModel):
     """changedAt is when the current threshold was decided."""
     simulation: ThresholdSimulation | None = None
     """simulation of the alerts over the history."""
+    outcome: ThresholdOutcome | None = None
+    """outcome of the last change, once the threshold is delivered."""
 
 
 class ThresholdChange(KubeModel):
@@ -87,10 +90,14 @@ class ThresholdChange(KubeModel):
     """from is the threshold before; absent for the first one."""
     to: Number
     """to is the threshold after."""
+    reason: Annotated[str, StringConstraints(max_length=64)] = "Changed"
+    """reason of the change: Changed or RolledBack."""
     why: Annotated[str, StringConstraints(max_length=512)]
     """why it was changed."""
     predicted_episodes_per_week: Number | None = None
     """predictedEpisodesPerWeek is what the simulation expects of the new threshold."""
+    observed_episodes_per_week: Number | None = None
+    """observedEpisodesPerWeek is what came of it until now, or until the next change."""
 
 
 class ThresholdPolicyStatus(KubeModel):
@@ -99,7 +106,7 @@ class ThresholdPolicyStatus(KubeModel):
     conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] = Field(
         default_factory=list
     )
-    """conditions of the policy: Ready, DataAvailable, Recommended, Applied and RuleLoaded."""
+    """conditions of the policy: Ready, DataAvailable, Recommended, Applied, RuleLoaded and AsPredicted."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """observedGeneration is the generation of the spec that this status speaks about."""
     count: Annotated[int, Field(ge=0)] = 0

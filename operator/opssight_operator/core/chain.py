@@ -2,7 +2,7 @@
 
 ``CHAIN`` at the end of this file reads like its own documentation. Each link takes the change that is
 wanted so far and gives it back, perhaps smaller, or holds the threshold with a reason. What is done with
-a change (``delivery.mode``) is decided in ``policy_plan``.
+a change (``delivery.mode``) is decided in ``policy_plan``. ``BACK`` is the shorter way of a roll-back.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Guards:
     min_coverage: float = 0.8
     min_duration: float = 86400.0
     window: float = 14 * 86400.0
+    hold_after_roll_back: float = 86400.0
 
     def __post_init__(self) -> None:
         if self.min is not None and self.max is not None and self.min >= self.max:
@@ -63,7 +64,7 @@ class Case:
 
     ``suggested`` is what history suggests (NaN: nothing), ``span`` the seconds from the first sample to the
     last, ``coverage`` the share of points that were there, ``beyond`` how many series are beyond the current
-    threshold now. ``current`` is None before the first threshold.
+    threshold now. ``current`` is None before the first threshold. ``back_to`` is set when it proved wrong.
     """
 
     suggested: float
@@ -75,6 +76,16 @@ class Case:
     beyond: int
     now: float
     guards: Guards
+    rolled_back_at: float | None = None
+    back_to: RollBack | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """The current threshold raised another number of alerts than was predicted; ``value`` was the last good one."""
+
+    value: float
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,12 @@ class Change:
     why: str
     at_limit: bool = False
     forced: bool = False
+    rolled_back: bool = False
+
+    @property
+    def reason(self) -> ThresholdReason:
+        """Changed, or rolled back."""
+        return ThresholdReason.ROLLED_BACK if self.rolled_back else ThresholdReason.CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +120,13 @@ Link = Callable[[Case, Change], Change | Hold]
 
 def decide(case: Case) -> Change | Hold:
     """Send what history suggests through every link; the first that holds has the last word."""
-    wanted = Change(readable(case.suggested), f"history suggests {number_text(case.suggested)}")
-    for link in CHAIN:
+    if case.back_to is not None:
+        return _sent(case, Change(case.back_to.value, case.back_to.why, rolled_back=True), BACK)
+    return _sent(case, Change(readable(case.suggested), f"history suggests {number_text(case.suggested)}"), CHAIN)
+
+
+def _sent(case: Case, wanted: Change, links: tuple[Link, ...]) -> Change | Hold:
+    for link in links:
         verdict = link(case, wanted)
         if isinstance(verdict, Hold):
             return verdict
@@ -145,7 +167,7 @@ def inside_limits(case: Case, wanted: Change) -> Change | Hold:
         return replace(wanted, forced=forced)
     limit = "min" if value > wanted.value else "max"
     why = f"{wanted.why}, guardrails.{limit} is {number_text(value)}"
-    return Change(value, why, at_limit=True, forced=forced)
+    return replace(wanted, value=value, why=why, at_limit=True, forced=forced)
 
 
 def step_bounded(case: Case, wanted: Change) -> Change | Hold:
@@ -195,6 +217,20 @@ def cooldown_over(case: Case, wanted: Change) -> Change | Hold:
     )
 
 
+def roll_back_held(case: Case, wanted: Change) -> Change | Hold:
+    """The threshold was not rolled back within outcome.hold: what proved wrong is not tried again at once."""
+    if case.rolled_back_at is None or wanted.forced:
+        return wanted
+    since = case.now - case.rolled_back_at
+    if since >= case.guards.hold_after_roll_back:
+        return wanted
+    return Hold(
+        ThresholdReason.ROLLED_BACK,
+        f"{wanted.why}; the threshold was rolled back {duration(max(since, 0.0))} ago, "
+        f"outcome.hold asks for {duration(case.guards.hold_after_roll_back)}",
+    )
+
+
 def not_firing(case: Case, wanted: Change) -> Change | Hold:
     """The expression is not beyond the threshold now: an incident must not move the line that it is measured by."""
     if case.current is None or case.beyond == 0 or wanted.forced or not case.guards.freeze_while_firing:
@@ -213,8 +249,10 @@ CHAIN: tuple[Link, ...] = (
     step_bounded,
     outside_dead_band,
     cooldown_over,
+    roll_back_held,
     not_firing,
 )
+BACK: tuple[Link, ...] = (inside_limits, not_firing)
 
 
 def _scale(current: float, wanted: float) -> float:

@@ -24,6 +24,7 @@ CONDITIONS_OF: dict[str, tuple[ConditionType, ...]] = {
         ConditionType.RECOMMENDED,
         ConditionType.APPLIED,
         ConditionType.RULE_LOADED,
+        ConditionType.AS_PREDICTED,
     ),
 }
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opssight_detectors.thresholds.base import Bound, Estimate, estimate_many
 from opssight_detectors.thresholds.hygiene import HistoryFacts, facts
-from opssight_detectors.thresholds.simulation import AlertRule, Evaluations, evaluations, simulate_on
+from opssight_detectors.thresholds.simulation import AlertRule, Episodes, Evaluations, evaluations, simulate_on
 from opssight_detectors.thresholds.summary import summary
 
 from ..api.base import duration, seconds
@@ -105,17 +105,24 @@ def _evidence(
     )
 
 
-def simulated(spec: ThresholdPolicySpec, evidence: Evidence, threshold: float) -> Simulation | None:
+def episodes(spec: ThresholdPolicySpec, evidence: Evidence, threshold: float) -> Episodes:
     """The alerts that ``threshold`` would have raised over the history, evaluated at each of its rows."""
     if evidence.seen is None:
-        return None
+        raise ValueError("evidence without a row has no episodes")
     rule = AlertRule(
         threshold=threshold,
         bound=evidence.bound,
         for_seconds=seconds(spec.alert.for_),
         keep_firing_for_seconds=seconds(spec.alert.keep_firing_for),
     )
-    volume = summary(simulate_on(evidence.seen, rule), time_zone=spec.alert.time_zone)
+    return simulate_on(evidence.seen, rule)
+
+
+def simulated(spec: ThresholdPolicySpec, evidence: Evidence, threshold: float) -> Simulation | None:
+    """These alerts as status shows them; None without a history."""
+    if evidence.seen is None:
+        return None
+    volume = summary(episodes(spec, evidence, threshold), time_zone=spec.alert.time_zone)
     return Simulation(
         episodes_per_week=number_text(volume.episodes_per_week),
         night_episodes_per_week=number_text(volume.night_episodes_per_week),

@@ -80,7 +80,7 @@ def incident_periods(history: Frame, incidents: Frame, per_labels: Sequence[str]
         columns = _columns_with(history.labels, own) if own else None
         if columns == ():
             continue
-        for first, last in _runs(np.isfinite(incidents.values[:, column])):
+        for first, last in runs_of(np.isfinite(incidents.values[:, column])):
             start, end = float(incidents.times[first]), float(incidents.times[last]) + step
             found.append(Exclusion(start, end, columns))
     return found
@@ -90,10 +90,15 @@ def _columns_with(series: Sequence[Labels], own: Labels) -> tuple[int, ...]:
     return tuple(column for column, labels in enumerate(series) if all(labels.get(name) == own[name] for name in own))
 
 
-def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last row of each run of True."""
+def runs_of(present: NDArray[np.bool_], gap: int = 0) -> list[tuple[int, int]]:
+    """First and last row of each run of True; runs with at most ``gap`` rows between them are one."""
     edges = np.diff(np.concatenate(([False], present, [False])).astype(np.int8))
-    return list(zip(np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist(), strict=True))
+    first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+    apart = first[1:] - last[:-1] - 1 > gap
+    starts, ends = np.concatenate(([True], apart)), np.concatenate((apart, [True]))
+    if len(first) == 0:
+        return []
+    return list(zip(first[starts].tolist(), last[ends].tolist(), strict=True))
 
 
 def exclusion_note(share: float) -> tuple[str, ...]:

@@ -63,7 +63,10 @@ def _policy(status: ThresholdPolicyStatus) -> object:
         _conditions(status.conditions),
         status.count,
         # Dead band, cooldown and firing come and go around a threshold that stays; want of data does not.
-        [(t.labels, t.current, t.changed_at, t.reason in _WANT_OF_DATA and t.reason) for t in status.thresholds],
+        [
+            (t.labels, t.current, t.changed_at, t.reason in _WANT_OF_DATA and t.reason, t.outcome and t.outcome.state)
+            for t in status.thresholds
+        ],
         [(c.at, c.labels, c.from_, c.to) for c in status.history],
         status.digest,
     )

@@ -101,12 +101,14 @@ class DetectorObservation:
 class PolicyObservation:
     """Everything a ThresholdPolicy's decision rests on. The newest row says whether the alert would fire now.
 
-    ``incidents`` has a sample wherever history must teach nothing (``core.exclusion``).
+    ``incidents`` has a sample wherever history must teach nothing (``core.exclusion``), ``alerts`` wherever the
+    alert that uses the threshold was firing (``core.outcome``).
     """
 
     history: Frame
     rule: RuleObservation = RuleObservation()
     incidents: Frame | None = None
+    alerts: Frame | None = None
 
 
 Flavour = Literal["Prometheus", "Thanos", "Mimir", "VictoriaMetrics", "Unknown"]

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..api.conditions import ConditionType, Reason
+from ..api.conditions import Condition, ConditionType, Reason
 from ..api.event_reasons import EventReason
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_reasons import ThresholdReason
-from ..api.threshold_status import ThresholdPolicyStatus
+from ..api.threshold_status import ThresholdChange, ThresholdPolicyStatus
 from ..errors import InvalidSpec, TooMuchData
 from ..settings import Settings
-from .conditions import Verdict, shortened, with_verdicts
+from .conditions import Verdict, shortened, verdict_of, with_verdicts
 from .events import capped, ready_events
 from .evidence import Groups, groups_of, learn
 from .gauges import threshold_gauges
 from .loaded import rule_verdict
 from .meaning import status_changed
-from .observation import PolicyObservation, RuleObjectState
+from .observation import PolicyObservation, RuleObjectState, RuleObservation
+from .outcome import Watch, with_observed
+from .outcome_verdict import outcome_verdict
 from .plan import Event, KeepRule, Plan, RuleIntent, RuleObject
 from .rules import policy_rule, rule_intent, rule_size
 from .series import described
@@ -46,12 +48,14 @@ def evaluate(
     groups = groups_of(observation.history.labels, spec.per_labels)
     _check_labels(policy, groups, observation.history.n_series)
     evidence = learn(spec, observation.history, groups, observation.incidents)
-    made = decisions(policy, evidence, known_before(policy, observation.rule), now, window.interval)
+    watch = Watch(observation.alerts, window.start, now, _is_loaded(previous.conditions, observation.rule))
+    made = decisions(policy, evidence, known_before(policy, observation.rule), now, window.interval, watch)
     current = [(decision.labels, decision.current) for decision in made if decision.current is not None]
     desired = policy_rule(policy, current) if spec.delivery.mode == "Record" and current else None
     _check_size(desired)
     intent = _intent(policy, desired, observation)
     verdicts = _verdicts(policy, made, groups, desired, observation)
+    verdicts[ConditionType.AS_PREDICTED] = outcome_verdict(spec, made, now)
     generation = policy.metadata.generation
     conditions = with_verdicts(previous.conditions, verdicts, generation=generation, now=now)
     learned = {"conditions": conditions, "observed_generation": generation}
@@ -59,16 +63,17 @@ def evaluate(
     if current:
         shown = listed(spec, made)
         changed = changes(policy, made, shown, now)
+        past = with_observed(previous.history, [(d.labels, d.came) for d in made if d.came], now)
         learned |= {
             "count": len(made),
             "thresholds": shown,
-            "history": [*changed, *previous.history][:MAX_CHANGES],
+            "history": [*changed, *past][:MAX_CHANGES],
             "digest": learning_digest(spec),
         }
     elif not previous.thresholds:
         learned |= {"count": len(made), "thresholds": listed(spec, made)}
     status = previous.model_copy(update=learned)
-    events = [_event(change.labels, change.why, change.to) for change in changed]
+    events = [_event(change) for change in changed]
     return Plan(
         status=status,
         status_changed=status_changed(
@@ -180,9 +185,19 @@ def _name(decision: Decision) -> str:
     return described("", decision.labels) or "the only one"
 
 
-def _event(labels: dict[str, str], why: str, to: str) -> Event:
-    subject = described("threshold", labels)
-    return Event("Normal", EventReason.THRESHOLD_CHANGED, shortened(f"{subject} is {to}: {why}"), "Decide")
+def _event(change: ThresholdChange) -> Event:
+    note = shortened(f"{described('threshold', change.labels)} is {change.to}: {change.why}")
+    if change.reason == ThresholdReason.ROLLED_BACK:
+        return Event("Warning", EventReason.THRESHOLD_ROLLED_BACK, note, "RollBack")
+    return Event("Normal", EventReason.THRESHOLD_CHANGED, note, "Decide")
+
+
+def _is_loaded(conditions: Sequence[Condition], observed: RuleObservation) -> bool:
+    """Whether Prometheus evaluates what was delivered, so that its alerts are those of the threshold."""
+    if observed.state is RuleObjectState.OURS:
+        return rule_verdict(RuleObject("", {}, observed.groups, ""), observed).status == "True"
+    loaded = verdict_of(conditions, ConditionType.RULE_LOADED)
+    return loaded is not None and loaded.status == "True"
 
 
 def _proposed(decision: Decision) -> float | None:

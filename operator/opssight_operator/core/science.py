@@ -62,6 +62,7 @@ def guards_for(spec: ThresholdPolicySpec) -> Guards:
             min_coverage=float(history.min_coverage),
             min_duration=seconds(history.min_duration),
             window=seconds(history.window),
+            hold_after_roll_back=seconds(spec.outcome.hold),
         ),
     )
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..api.outcome import ThresholdOutcome
 from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
 from ..api.threshold_reasons import ThresholdReason
 from ..api.threshold_status import Simulation, ThresholdChange, ThresholdSimulation, ThresholdStatus
@@ -16,6 +17,7 @@ from .digests import digest
 from .evidence import Evidence, simulated
 from .numbers import exact_text, number_or_none
 from .observation import Labels, RuleObservation
+from .outcome import Watch, judged, outcome_after_change
 from .rules import LabelItems, label_items, recorded_thresholds
 from .science import guards_for
 from .timing import seconds_of, whole_second
@@ -24,7 +26,7 @@ MAX_LISTED = 50
 MAX_CHANGES = 10
 MAX_MESSAGE = 512
 MAX_NOTES, MAX_NOTE = 6, 256
-MAX_BYTES = 10_000  # of the list in status
+MAX_BYTES = 20_000  # of the list in status
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Known:
     changed_at: float | None = None
     reason: str = ""
     message: str = ""
+    outcome: ThresholdOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,14 @@ class Decision:
     before: Known | None
     current: float | None
     changed_at: float | None
+    outcome: ThresholdOutcome | None = None
     just_changed: bool = False  # by an earlier look in the same interval, whose words still hold
+    came: ThresholdOutcome | None = None  # of the threshold that stood until now
 
     @property
     def reason(self) -> ThresholdReason:
-        """Changed, or the link that holds."""
-        return self.verdict.reason if isinstance(self.verdict, Hold) else ThresholdReason.CHANGED
+        """Changed, rolled back, or the link that holds."""
+        return self.verdict.reason
 
     @property
     def why(self) -> str:
@@ -83,7 +88,7 @@ def known_before(policy: ThresholdPolicy, rule: RuleObservation) -> dict[LabelIt
         if threshold.current is not None:
             changed_at = seconds_of(threshold.changed_at) if threshold.changed_at else None
             known[label_items(threshold.labels)] = Known(
-                float(threshold.current), changed_at, threshold.reason, threshold.message
+                float(threshold.current), changed_at, threshold.reason, threshold.message, threshold.outcome
             )
     return known
 
@@ -94,10 +99,11 @@ def decisions(
     known: Mapping[LabelItems, Known],
     now: float,
     interval: float,
+    watch: Watch | None = None,
 ) -> list[Decision]:
     """One decision for each group of series, and one for each known threshold whose series are gone."""
     guards = guards_for(policy.spec)
-    made = [_decide(one, known.get(one.key), guards, now, interval) for one in evidence]
+    made = [_decide(policy.spec, one, known.get(one.key), guards, now, interval, watch) for one in evidence]
     seen = {one.key for one in evidence}
     gone = sorted(
         (item for item in known.items() if item[0] not in seen),
@@ -109,9 +115,19 @@ def decisions(
     return sorted(made, key=lambda decision: label_items(decision.labels))
 
 
-def _decide(evidence: Evidence, before: Known | None, guards: Guards, now: float, interval: float) -> Decision:
+def _decide(
+    spec: ThresholdPolicySpec,
+    evidence: Evidence,
+    before: Known | None,
+    guards: Guards,
+    now: float,
+    interval: float,
+    watch: Watch | None,
+) -> Decision:
     estimate = evidence.estimate
     current = None if before is None else before.value
+    outcome = None if before is None else before.outcome
+    came = judged(spec, outcome, evidence, current, watch) if current is not None and watch is not None else None
     verdict = decide(
         Case(
             suggested=estimate.value,
@@ -123,24 +139,36 @@ def _decide(evidence: Evidence, before: Known | None, guards: Guards, now: float
             beyond=evidence.beyond(current),
             now=now,
             guards=guards,
+            rolled_back_at=seconds_of(outcome.rolled_back_at) if outcome and outcome.rolled_back_at else None,
+            back_to=came.back_to if came else None,
         )
     )
+    kept = came.outcome if came else None
     if isinstance(verdict, Change):
-        return Decision(evidence.labels, evidence, verdict, before, verdict.value, now)
+        begun = outcome_after_change(
+            spec,
+            evidence,
+            old=current,
+            new=verdict.value,
+            previous=kept,
+            rolled_back=verdict.rolled_back,
+            now=now,
+        )
+        return Decision(evidence.labels, evidence, verdict, before, verdict.value, now, begun, came=kept)
     changed_at = None if before is None else before.changed_at
     just_changed = (
         before is not None
-        and before.reason == ThresholdReason.CHANGED
+        and before.reason in (ThresholdReason.CHANGED, ThresholdReason.ROLLED_BACK)
         and changed_at is not None
         and now - changed_at < interval / 2
         and verdict.reason not in (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
     )
-    return Decision(evidence.labels, evidence, verdict, before, current, changed_at, just_changed)
+    return Decision(evidence.labels, evidence, verdict, before, current, changed_at, kept, just_changed, kept)
 
 
 def _gone(labels: Labels, before: Known) -> Decision:
     verdict = Hold(ThresholdReason.NO_DATA, "no series of the history window has these labels")
-    return Decision(labels, None, verdict, before, before.value, before.changed_at)
+    return Decision(labels, None, verdict, before, before.value, before.changed_at, before.outcome)
 
 
 def listed(spec: ThresholdPolicySpec, made: Sequence[Decision]) -> list[ThresholdStatus]:
@@ -179,6 +207,7 @@ def changes(
                 labels=dict(decision.labels),
                 from_=None if decision.before is None else exact_text(decision.before.value),
                 to=exact_text(decision.verdict.value),
+                reason=str(decision.reason),
                 why=shortened(decision.why, MAX_MESSAGE),
                 predicted_episodes_per_week=predicted.episodes_per_week if predicted else None,
             )
@@ -203,6 +232,7 @@ def _status(decision: Decision) -> ThresholdStatus:
         lower=number_or_none(estimate.lower) if estimate else None,
         upper=number_or_none(estimate.upper) if estimate else None,
         changed_at=None if decision.changed_at is None else whole_second(decision.changed_at),
+        outcome=decision.outcome,
     )
 
 

@@ -11,6 +11,7 @@ from ..core.estimating import estimator_for
 from ..core.exclusion import check_exclude, incident_query
 from ..core.held import held_plan, suspended_plan
 from ..core.observation import Frame, PolicyObservation
+from ..core.outcome import alert_query
 from ..core.plan import Plan
 from ..core.policy_plan import evaluate
 from ..core.science import check_time_zone, guards_for
@@ -56,7 +57,9 @@ async def _gather(
         )
     excluded = incident_query(spec, resource.metadata.namespace, window.step)
     incidents = await _asked("history.exclude", source, excluded, window) if excluded else None
-    return window, PolicyObservation(frame, rule, incidents)
+    firing = alert_query(spec, window.step)
+    alerts = await _asked("alert.name", source, firing, window) if firing else None
+    return window, PolicyObservation(frame, rule, incidents, alerts)
 
 
 async def _asked(field: str, source: MetricSource, query: str, window: HistoryWindow) -> Frame:

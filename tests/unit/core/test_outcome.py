@@ -1,0 +1,246 @@
+"""A delivered threshold is held to its prediction: a story of evaluations, and what is known when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders import NAN, NOW, a_frame, a_loaded_rule, a_policy, a_policy_observation
+from opssight_operator.api.outcome import ThresholdOutcome
+from opssight_operator.api.threshold_policy import ThresholdPolicy
+from opssight_operator.api.threshold_status import ThresholdPolicyStatus
+from opssight_operator.core.evidence import groups_of, learn
+from opssight_operator.core.observation import Frame, RuleObservation
+from opssight_operator.core.outcome import Watch, alert_query, judged
+from opssight_operator.core.plan import ApplyRule, Plan
+from opssight_operator.core.policy_plan import evaluate
+from opssight_operator.core.timing import rfc3339
+from opssight_operator.core.windows import history_window
+from opssight_operator.settings import Settings
+
+SETTINGS = Settings()
+STEP, HOUR, DAY = 600.0, 3600.0, 86400.0
+ROWS = 2017  # two weeks
+HISTORY = {"window": "14d", "step": "10m", "minDuration": "1d"}
+CALM = [*np.linspace(1.0, 2.0, ROWS - 1), 1.0]
+
+
+def story(**spec: Any) -> ThresholdPolicy:
+    return a_policy(mode="Record", **{"history": HISTORY, "alert": {"for": "10m", "name": "ManyErrors"}, **spec})
+
+
+def firing(*ago: float, now: float, labels: str = "alertname=ManyErrors") -> Frame:
+    """ALERTS that fired for an hour each, so many seconds ago."""
+    column = [NAN] * ROWS
+    for seconds in ago:
+        first = ROWS - 1 - round(seconds / STEP)
+        column[first : first + 6] = [1.0] * len(column[first : first + 6])
+    return a_frame({labels: column}, end=now, step=STEP)
+
+
+class Story:
+    """A policy that is evaluated again and again; its rule is always loaded."""
+
+    def __init__(self, policy: ThresholdPolicy) -> None:
+        self.policy = policy
+        self.rule = RuleObservation()
+
+    def at(
+        self, now: float, values: Sequence[float] = CALM, alerts: Frame | None = None
+    ) -> Plan[ThresholdPolicyStatus]:
+        frame = a_frame({"": values}, end=now, step=STEP)
+        observed = a_policy_observation(frame, rule=self.rule, alerts=alerts)
+        window = history_window(self.policy.spec, now, SETTINGS)
+        plan = evaluate(self.policy, observed, window, now, SETTINGS)
+        if isinstance(plan.rule, ApplyRule):
+            self.rule = a_loaded_rule(plan.rule.rule)
+        written = json.loads(json.dumps(plan.status.dump()))
+        self.policy = self.policy.model_copy(update={"status": ThresholdPolicyStatus.model_validate(written)})
+        return plan
+
+    def changed(self) -> float:
+        """First threshold, its approval, and a second one; the time of the latter."""
+        self.at(NOW)
+        self.at(NOW + 60)
+        assert self.threshold.current == "1.94998"
+        assert self.at(NOW + 2 * DAY, alerts=firing(now=NOW)).status.thresholds[0].outcome is not None
+        lowered = [0.85 * v for v in CALM]
+        self.at(NOW + 2 * DAY + 60, lowered, firing(now=NOW))
+        assert self.threshold.current == "1.65748"
+        return NOW + 2 * DAY + 60
+
+    @property
+    def threshold(self) -> Any:
+        return self.policy.status.thresholds[0]
+
+
+def condition(plan: Plan[ThresholdPolicyStatus]) -> tuple[str, str, str]:
+    return next((c.status, c.reason, c.message) for c in plan.status.conditions if c.type == "AsPredicted")
+
+
+LOWERED = [0.85 * v for v in CALM]
+
+
+def test_more_episodes_than_predicted_bring_the_last_good_threshold_back() -> None:
+    told = Story(story())
+    since = told.changed()
+    now = since + 30 * HOUR
+    plan = told.at(now, LOWERED, firing(*(HOUR * n for n in range(2, 30, 2)), now=now))
+    assert told.threshold.current == "1.94998"
+    assert told.threshold.reason == "RolledBack"
+    newest, wrong, *_ = plan.status.history
+    assert (newest.reason, newest.from_, newest.to) == ("RolledBack", "1.65748", "1.94998")
+    assert "14 episodes in 1d6h, predicted were 0 to" in newest.why
+    assert wrong.to == "1.65748"
+    assert float(wrong.observed_episodes_per_week or 0) == pytest.approx(14 / 30 * 168)
+    assert float(wrong.predicted_episodes_per_week or 0) == pytest.approx(0.5, rel=0.01)
+    assert condition(plan)[:2] == ("False", "RolledBack")
+    (event,) = [e for e in plan.events if e.reason == "ThresholdRolledBack"]
+    assert event.type == "Warning"
+    assert isinstance(plan.rule, ApplyRule)
+    assert plan.rule.rule.groups[0]["rules"][0]["expr"] == "vector(1.94998)"
+
+
+def test_what_was_rolled_back_is_not_tried_again_before_the_hold_is_over() -> None:
+    told = Story(story())
+    since = told.changed()
+    back = since + 30 * HOUR
+    alerts = firing(*(HOUR * n for n in range(2, 30, 2)), now=back)
+    told.at(back, LOWERED, alerts)
+    told.at(back + 2 * HOUR, LOWERED, firing(now=back))
+    assert (told.threshold.current, told.threshold.reason) == ("1.94998", "RolledBack")
+    assert "outcome.hold asks for 1d" in told.threshold.message
+    told.at(back + 25 * HOUR, LOWERED, firing(now=back))
+    assert (told.threshold.current, told.threshold.reason) == ("1.65748", "Changed")
+
+
+def test_a_threshold_that_was_rolled_back_is_not_rolled_back_again() -> None:
+    told = Story(story())
+    since = told.changed()
+    back = since + 30 * HOUR
+    told.at(back, LOWERED, firing(*(HOUR * n for n in range(2, 30, 2)), now=back))
+    later = back + 26 * HOUR
+    plan = told.at(later, CALM, firing(*(HOUR * n for n in range(2, 26, 2)), now=later))
+    assert told.threshold.current == "1.94998"
+    assert condition(plan)[:2] == ("False", "TooManyEpisodes")
+
+
+def test_nothing_is_rolled_back_while_the_expression_is_beyond_the_threshold() -> None:
+    told = Story(story())
+    since = told.changed()
+    now = since + 30 * HOUR
+    plan = told.at(now, [*LOWERED[:-1], 5.0], firing(*(HOUR * n for n in range(2, 30, 2)), now=now))
+    assert (told.threshold.current, told.threshold.reason) == ("1.65748", "Firing")
+    assert condition(plan)[:2] == ("False", "TooManyEpisodes")
+    told.at(now + HOUR, LOWERED, firing(*(HOUR * n for n in range(3, 31, 2)), now=now + HOUR))
+    assert (told.threshold.current, told.threshold.reason) == ("1.94998", "RolledBack")
+
+
+def test_report_says_it_and_changes_nothing() -> None:
+    told = Story(story(outcome={"action": "Report"}))
+    now = told.changed() + 30 * HOUR
+    plan = told.at(now, LOWERED, firing(*(HOUR * n for n in range(2, 30, 2)), now=now))
+    assert told.threshold.current == "1.65748"
+    assert condition(plan)[:2] == ("False", "TooManyEpisodes")
+    assert "14 episodes in 1d6h, predicted were 0 to" in condition(plan)[2]
+
+
+def test_as_many_as_predicted_are_good() -> None:
+    told = Story(story())
+    now = told.changed() + 30 * HOUR
+    plan = told.at(now, LOWERED, firing(5 * HOUR, now=now))
+    assert condition(plan)[:2] == ("True", "AsPredicted")
+    assert told.threshold.current == "1.65748"
+    assert told.threshold.outcome.observed_episodes == 1
+
+
+def test_without_a_name_of_the_alert_the_samples_since_the_change_are_simulated() -> None:
+    told = Story(story(alert={"for": "10m"}))
+    now = told.changed() + 30 * HOUR
+    restless = [*LOWERED]
+    for hour in range(2, 29, 2):
+        at = ROWS - 1 - 6 * hour
+        restless[at : at + 4] = [3.0] * 4
+    told.at(now, restless)
+    assert (told.threshold.current, told.threshold.reason) == ("1.94998", "RolledBack")
+
+
+def test_a_recommendation_is_not_judged() -> None:
+    policy = a_policy(history=HISTORY, alert={"for": "10m", "name": "ManyErrors"})
+    told = Story(policy)
+    plan = told.at(NOW)
+    assert told.threshold.outcome is None
+    assert condition(plan)[:2] == ("Unknown", "NotJudged")
+    assert alert_query(policy.spec, STEP) is None
+
+
+BEFORE = ThresholdOutcome(
+    since=rfc3339(NOW - 7 * DAY + HOUR),
+    predicted_episodes_per_week="20",
+    predicted_from="14d",
+    last_good="1.5",
+)
+WEEKLY = [HOUR * 8 * n for n in range(1, 21)]
+WHAT_IS_KNOWN: dict[str, tuple[dict[str, Any], dict[str, Any], str, int | None]] = {
+    "as many as predicted": ({}, {"alerts": firing(*WEEKLY, now=NOW)}, "AsPredicted", 20),
+    "too early": ({"since": rfc3339(NOW - HOUR)}, {"alerts": firing(now=NOW)}, "Waiting", 0),
+    "none, of an alert that was seen before": ({}, {"alerts": firing(8 * DAY, now=NOW)}, "TooFew", 0),
+    "none, of an alert that never was": ({}, {"alerts": a_frame({}, step=STEP)}, "Unknown", 0),
+    "an episode that had begun before is not of this threshold": (
+        {"since": rfc3339(NOW - 2 * DAY), "predicted_episodes_per_week": "0"},
+        {"alerts": firing(2 * DAY + 1200, now=NOW)},
+        "AsPredicted",
+        0,
+    ),
+    "the rule is not loaded": ({}, {"alerts": firing(now=NOW), "loaded": False}, "Unknown", 0),
+    "no answer for the alert": ({}, {"alerts": None}, "Unknown", None),
+    "what was judged to the end stays": (
+        {"since": rfc3339(NOW - 8 * DAY), "state": "AsPredicted", "observed_episodes": 19},
+        {"alerts": firing(now=NOW)},
+        "AsPredicted",
+        19,
+    ),
+}
+
+
+@pytest.mark.parametrize(("outcome", "watched", "state", "observed"), WHAT_IS_KNOWN.values(), ids=WHAT_IS_KNOWN)
+def test_what_is_known_of_an_outcome(
+    outcome: dict[str, Any], watched: dict[str, Any], state: str, observed: int | None
+) -> None:
+    spec = story().spec
+    frame = a_frame({"": CALM}, step=STEP)
+    (evidence,) = learn(spec, frame, groups_of(frame.labels, []))
+    watch = Watch(**{"start": NOW - 14 * DAY, "now": NOW, "loaded": True, **watched})
+    said = judged(spec, BEFORE.model_copy(update=outcome), evidence, 1.9, watch)
+    assert said is not None
+    assert (said.outcome.state, said.outcome.observed_episodes) == (state, observed)
+    assert (said.back_to is not None) == (state == "TooFew")
+
+
+def test_an_alert_without_the_label_of_the_thresholds_cannot_be_counted() -> None:
+    spec = story(perLabels=["service"]).spec
+    frame = a_frame({"service=a": CALM, "service=b": CALM}, step=STEP)
+    evidence = learn(spec, frame, groups_of(frame.labels, ["service"]))
+    watch = Watch(firing(*WEEKLY, now=NOW), NOW - 14 * DAY, NOW, loaded=True)
+    said = judged(spec, BEFORE, evidence[0], 1.9, watch)
+    assert said is not None
+    assert (said.outcome.state, said.outcome.message) == ("Unknown", "the alert ManyErrors has no label service")
+
+
+def test_an_alert_counts_for_the_threshold_of_its_label() -> None:
+    spec = story(perLabels=["service"]).spec
+    frame = a_frame({"service=a": CALM, "service=b": CALM}, step=STEP)
+    evidence = learn(spec, frame, groups_of(frame.labels, ["service"]))
+    watch = Watch(firing(*WEEKLY, now=NOW, labels="service=b"), NOW - 14 * DAY, NOW, loaded=True)
+    counts = [judged(spec, BEFORE, one, 1.9, watch).outcome.observed_episodes for one in evidence]  # type: ignore[union-attr]
+    assert counts == [0, 20]
+
+
+def test_the_firing_alert_is_asked_for_by_its_name_and_labels() -> None:
+    spec = story(alert={"name": "ManyErrors", "labels": {"team": "shop"}}).spec
+    query = 'max_over_time(ALERTS{alertname="ManyErrors",alertstate="firing",team="shop"}[10m])'
+    assert alert_query(spec, STEP) == query
