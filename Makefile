@@ -3,12 +3,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := operator detectors localcluster demo tests benchmarks charts
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= localhost/opssight-operator:$(VERSION)
+SOURCES := operator detectors localcluster demo tests benchmarks charts image
 
-.PHONY: help demo test check lint types layers chaos generated unit setup cluster helm chaos generate clean
+.PHONY: help demo test check lint types layers generated unit setup cluster helm chaos generate clean
+.PHONY: locks image image-check sbom release
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## Make the Python environment
 
@@ -64,6 +67,24 @@ generate: $(STAMP) ## Write crds/ and the generated docs anew
 	@$(BIN)/python -m opssight_operator.api.docs
 	@$(BIN)/python -m opssight_operator.adapters.kubernetes.manifests
 	@$(BIN)/python -m charts.build
+
+locks: $(STAMP) ## Pin what the image is built of, by hash; needs uv
+	@uv pip compile pyproject.toml --no-emit-index-url --generate-hashes --python-version 3.11 --no-header -q -o requirements/runtime.txt
+	@echo hatchling | uv pip compile - --no-emit-index-url --generate-hashes --python-version 3.11 --no-header -q -o requirements/build.txt
+
+image: ## Build the image by podman, buildah or docker; BASE=, IMAGE=, BUILDER= and BUILD_FLAGS= choose
+	@image/build.sh $(IMAGE)
+
+image-check: $(STAMP) ## Look into the built image: user, isolation, nothing that installs, size, start-up time
+	@$(BIN)/python -m image.check $(IMAGE)
+
+sbom: $(STAMP) ## Write dist/sbom.cdx.json from the lock
+	@mkdir -p dist && $(BIN)/python -m image.attest sbom >dist/sbom.cdx.json && echo dist/sbom.cdx.json
+
+release: sbom helm ## Everything that a release carries, for IMAGE that was pushed as DIGEST, built on BASE by digest
+	@$(BIN)/python -m image.attest provenance --image $(IMAGE) --digest '$(DIGEST)' --base '$(BASE)' \
+	  --revision "$$(git rev-parse HEAD)" --repository '$(REPOSITORY)' --builder '$(BUILDER_ID)' >dist/provenance.json
+	@$(BIN)/python -m charts.build --release dist $(IMAGE) '$(DIGEST)'
 
 clean: ## Remove what was made in the checkout
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

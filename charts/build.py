@@ -7,8 +7,11 @@ Without Helm: the table in the chart's README and the settings in its schema. Wi
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -159,7 +162,7 @@ def template(*arguments: str) -> str:
     return helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, *arguments)
 
 
-def install() -> str:
+def install(*arguments: str) -> str:
     """The manifest for ``kubectl apply --server-side -f``, without Helm's marks."""
     documents: list[dict[str, Any]] = [
         {
@@ -168,7 +171,7 @@ def install() -> str:
             "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
         }
     ]
-    documents += [document for document in yaml.safe_load_all(template()) if document]
+    documents += [document for document in yaml.safe_load_all(template(*arguments)) if document]
     for document in documents:
         strip(document)
     order = {"Namespace": 0, "CustomResourceDefinition": 1, "ServiceAccount": 2}
@@ -223,8 +226,35 @@ def out_of_date(with_helm: bool) -> dict[Path, str]:
     return {path: text for path, text in generated(with_helm).items() if not path.exists() or path.read_text() != text}
 
 
+def release(target: Path, image: str, digest: str) -> list[Path]:
+    """The packaged chart and install.yaml that name the pushed image by its digest; ``ValueError`` without one."""
+    if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+        raise ValueError(f"DIGEST is {digest!r}; it must be sha256: and 64 hexadecimal digits, as the registry said")
+    repository = image if ":" not in image.rsplit("/", 1)[-1] else image.rpartition(":")[0]
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        chart = Path(folder) / CHART.name
+        shutil.copytree(CHART, chart, symlinks=False)
+        values = (chart / "values.yaml").read_text()
+        named = values.replace("  repository: localhost/opssight-operator\n", f"  repository: {repository}\n", 1)
+        named = named.replace('  digest: ""\n', f"  digest: {digest}\n", 1)
+        (chart / "values.yaml").write_text(named)
+        archive = Path(helm("package", str(chart), "--destination", str(target)).strip().rpartition(" ")[2])
+    manifest = target / "install.yaml"
+    manifest.write_text(install("--set", f"image.repository={repository},image.digest={digest}"))
+    return [archive, manifest]
+
+
 def main() -> int:
-    """Write the files, or with ``--check`` say which are out of date."""
+    """Write the files; ``--check`` says which are out of date; ``--release FOLDER IMAGE DIGEST`` makes a release's."""
+    if sys.argv[1:2] == ["--release"]:
+        try:
+            for path in release(Path(sys.argv[2]), *sys.argv[3:5]):
+                sys.stdout.write(f"{path}\n")
+        except ValueError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        return 0
     with_helm = helm_is_built()
     wrong = out_of_date(with_helm)
     if "--check" in sys.argv[1:]:

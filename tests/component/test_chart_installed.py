@@ -82,7 +82,7 @@ def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("values", sorted(GOLDENS.glob("*.values.yaml")), ids=lambda path: path.name)
 def test_the_api_server_takes_every_rendered_object(cluster: Cluster, values: Path) -> None:
-    """Server-side apply with strict validation: an unknown or misspelt field is an error. CRDs first, for the source."""
+    """Server-side apply with strict validation, so that an unknown field is an error. CRDs first, for the source."""
     documents = [d for d in yaml.safe_load_all(template("--values", str(values), "--set", "crds.keep=true")) if d]
     ours = [d for d in documents if d["kind"] == "CustomResourceDefinition"]
     rest = [d for d in documents if d["kind"] != "CustomResourceDefinition"]
@@ -217,7 +217,7 @@ def test_the_plain_manifest_is_all_that_is_needed(cluster: Cluster) -> None:
 
 
 def test_the_operator_lives_by_the_rights_of_a_release(cluster: Cluster, helm: HelmCommand, tmp_path: Path) -> None:
-    """As the release's own ServiceAccount: it leads, and a detector is told about its source, so that status is writable."""
+    """As the ServiceAccount of the release: it leads, and says in the status that the source is missing."""
     helm("install", RELEASE, str(CHART))
     running = OperatorProcess(cluster, tmp_path).start()
     try:
