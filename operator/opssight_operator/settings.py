@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,17 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Settings from ``OPSSIGHT_*``; ``ValueError`` names the variable, its value and what is allowed."""
-        values: dict[str, object] = {}
-        for field in fields(cls):
-            name = f"OPSSIGHT_{field.name.upper()}"
-            text = environment.get(name)
-            if text is not None:
-                values[field.name] = _parse(name, text, field.default)
-        return cls(**values)  # type: ignore[arg-type]
+        return cls(**values_from(environment, cls, "OPSSIGHT_"))
+
+
+def values_from(environment: Mapping[str, str], settings: Any, prefix: str) -> dict[str, Any]:
+    """The fields of the dataclass ``settings`` that the environment sets; ``ValueError`` as in ``from_environment``."""
+    given = {field: environment.get(f"{prefix}{field.name.upper()}") for field in fields(settings)}
+    return {
+        field.name: _parse(f"{prefix}{field.name.upper()}", text, field.default)
+        for field, text in given.items()
+        if text is not None
+    }
 
 
 def _parse(name: str, text: str, default: object) -> object:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .errors import BadInput
+from .serve import serve
 
 EXIT_FINDINGS = 1
 EXIT_BAD_INPUT = 2
@@ -146,6 +147,9 @@ def validate(
         typer.echo(line)
     if checked.problems:
         raise typer.Exit(EXIT_FINDINGS)
+
+
+app.command()(serve)
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""``opssight serve``: the engine over HTTP. The server reads and answers, other processes compute."""
