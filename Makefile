@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/opssight-operator:$(VERSION)
 SOURCES := operator detectors localcluster demo tests benchmarks charts image
 
-.PHONY: help demo test check lint types layers generated unit setup cluster helm chaos generate clean
+.PHONY: help demo test check lint types layers generated unit setup cluster tools chaos generate clean
 .PHONY: locks image image-check sbom release
 
 help: ## Show what can be made
@@ -50,10 +50,10 @@ check: ## Lint, types, layers and unit tests, in under a minute
 	@$(MAKE) --no-print-directory -j2 lint layers types
 	@$(MAKE) --no-print-directory unit
 
-helm: $(STAMP) # the tests of the chart need it, the demo does not
-	@$(BIN)/python -m localcluster build --with helm
+tools: $(STAMP) # the tests need them, the demo does not
+	@$(BIN)/python -m localcluster build --with helm --with argocd
 
-test: helm ## Everything that can be checked on one machine
+test: tools ## Everything that can be checked on one machine
 	@$(MAKE) --no-print-directory -j2 lint layers types
 	@echo "==> tests, on real servers"
 	@$(BIN)/python -m pytest tests

@@ -15,10 +15,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import http, monitoring, remote_write
+from .argocd import ArgoCD
 from .build import program
 from .controlplane import ControlPlane, Ports
 from .errors import ClusterError
 from .history import Span, incidents, series_after, write_openmetrics
+from .nodeless import PretendedPods
 from .ports import free_ports
 from .prometheus import Intervals, Prometheus, ScrapeTarget
 from .servers import HOST
@@ -324,6 +326,16 @@ class Cluster:
         self._supervision.wait_for("the shop to open", lambda: http.is_ok(f"{url}/metrics"), ["shop"])
         self.add_scrape_target("shop", f"{HOST}:{port}", {"namespace": "shop"})
         return url
+
+    def start_argocd(self, settings: Mapping[str, str] | None = None) -> ArgoCD:
+        """Argo CD beside this cluster; ``settings`` are the data of argocd-cm."""
+        argocd = ArgoCD(self._control_plane, settings or {})
+        argocd.start()
+        return argocd
+
+    def pretended_pods(self) -> PretendedPods:
+        """A context in which every pod is said to run, for what waits for rollouts."""
+        return PretendedPods(self._control_plane.api)
 
     # All of them
 

@@ -94,6 +94,7 @@ class Component:
 
 _PROMETHEUS = "github.com/prometheus/prometheus/cmd"
 _ALERTMANAGER = "github.com/prometheus/alertmanager/cmd"
+_ARGOCD = "github.com/argoproj/argo-cd/v3"
 _OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
 COMPONENTS: tuple[Component, ...] = (
@@ -147,6 +148,18 @@ COMPONENTS: tuple[Component, ...] = (
         programs={"helm": "helm.sh/helm/v3/cmd/helm"},
         how="install",
         ldflags=_helm_flags("3.22.0"),
+        optional=True,
+    ),
+    Component(
+        name="argocd",
+        version="v3.2.11",
+        programs={"argocd": f"{_ARGOCD}/cmd", "argocd-redis": "."},
+        how="module",
+        ldflags=f"{STRIP} -X {_ARGOCD}/common.version=3.2.11",
+        # One program that acts by the name that it is called by.
+        aliases=dict.fromkeys(("argocd-repo-server", "argocd-application-controller"), "argocd"),
+        module=_ARGOCD,
+        folders=("manifests/crds",),
         optional=True,
     ),
 )
