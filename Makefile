@@ -58,11 +58,10 @@ test: tools ## Everything that can be checked on one machine
 	@echo "==> tests, on real servers"
 	@$(BIN)/python -m pytest tests
 
-generate: $(STAMP) ## Write crds/, deploy/, the chart's tables and the generated docs anew
 chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about 40 minutes)
 	@OPSSIGHT_CHAOS_SECONDS=60 OPSSIGHT_KILLS=100 $(BIN)/python -m pytest tests/component/test_faults.py tests/component/test_crash.py
 
-generate: $(STAMP) ## Write crds/ and the generated docs anew
+generate: $(STAMP) ## Write crds/, deploy/, the chart's tables and the generated docs anew
 	@$(BIN)/python -m opssight_operator.api.schema
 	@$(BIN)/python -m opssight_operator.api.docs
 	@$(BIN)/python -m opssight_operator.adapters.kubernetes.manifests
