@@ -80,7 +80,7 @@ image-check: $(STAMP) ## Look into the built image: user, isolation, nothing tha
 sbom: $(STAMP) ## Write dist/sbom.cdx.json from the lock
 	@mkdir -p dist && $(BIN)/python -m image.attest sbom >dist/sbom.cdx.json && echo dist/sbom.cdx.json
 
-release: sbom helm ## Everything that a release carries, for IMAGE that was pushed as DIGEST, built on BASE by digest
+release: sbom tools ## Everything that a release carries, for IMAGE that was pushed as DIGEST, built on BASE by digest
 	@$(BIN)/python -m image.attest provenance --image $(IMAGE) --digest '$(DIGEST)' --base '$(BASE)' \
 	  --revision "$$(git rev-parse HEAD)" --repository '$(REPOSITORY)' --builder '$(BUILDER_ID)' >dist/provenance.json
 	@$(BIN)/python -m charts.build --release dist $(IMAGE) '$(DIGEST)'
