@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-_LARGE = 2000.0  # from this mean on the normal approximation is right to an episode in a hundred
+_LARGE = 2000.0  # from this mean on an expansion is right to an episode in a hundred
 _PRIOR = 0.5
 
 
@@ -29,10 +29,8 @@ def predicted_range(episodes: float, weeks: float, ahead: float, confidence: flo
     tail = (1 - confidence) / 2
     mean = shape * ahead / weeks
     if mean > _LARGE:
-        from statistics import NormalDist
-
-        half = NormalDist().inv_cdf(1 - tail) * math.sqrt(mean * (1 + ahead / weeks))
-        return max(math.floor(mean - half), 0), math.ceil(mean + half)
+        low_end, high_end = (_expanded(end, shape, ahead / weeks) for end in (tail, 1 - tail))
+        return max(math.floor(low_end), 0), math.ceil(high_end)
     count, low = 0, -1
     log_mass = shape * math.log1p(-share)
     total = math.exp(log_mass)
@@ -44,3 +42,16 @@ def predicted_range(episodes: float, weeks: float, ahead: float, confidence: flo
         log_mass += math.log((shape + count) / (count + 1) * share)
         count += 1
         total += math.exp(log_mass)
+
+
+def _expanded(probability: float, shape: float, ratio: float) -> float:
+    """A quantile of the negative binomial of mean ``shape * ratio``, by Cornish and Fisher's expansion."""
+    from statistics import NormalDist
+
+    mean = shape * ratio
+    deviation = math.sqrt(mean * (1 + ratio))
+    skew = (1 + 2 * ratio) / deviation
+    excess = 6 / shape + 1 / deviation**2
+    z = NormalDist().inv_cdf(probability)
+    bent = z + (z * z - 1) * skew / 6 + (z**3 - 3 * z) * excess / 24 - (2 * z**3 - 5 * z) * skew**2 / 36
+    return mean + deviation * bent
