@@ -1,7 +1,7 @@
 """``python -m charts.build [--check]``: what is generated of the chart and from it.
 
-Without Helm: the table in the chart's README and the settings in its schema. With Helm, which the local cluster builds:
-``deploy/install.yaml`` and the goldens of the tests.
+Without Helm: the tables in the chart's README, the settings in its schema, the dashboards. With Helm, which the local
+cluster builds: ``deploy/install.yaml`` and the goldens of the tests.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from localcluster.build import is_built, program
 from localcluster.components import providing
 
 from opssight_operator.settings import Settings
+
+from . import dashboards
 
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "charts" / "opssight-operator"
@@ -210,7 +212,7 @@ def goldens() -> dict[Path, str]:
 
 def generated(with_helm: bool) -> dict[Path, str]:
     """Every generated file and its text."""
-    files = {CHART / "values.schema.json": schema(), CHART / "README.md": readme()}
+    files = {CHART / "values.schema.json": schema(), CHART / "README.md": readme(), **dashboards.texts()}
     if with_helm:
         files |= {INSTALL: install(), **goldens()}
     return files

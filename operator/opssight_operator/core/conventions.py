@@ -11,6 +11,12 @@ OWNER_NAME_LABEL = "opssight.dev/owner-name"
 THRESHOLD_RECORD = "opssight:threshold"
 THRESHOLD_GAUGE = "opssight_threshold"
 PROPOSED_GAUGE = "opssight_threshold_proposed"
+SIMULATED_GAUGE = "opssight_threshold_simulated_episodes_per_week"
+PROPOSED_SIMULATED_GAUGE = "opssight_threshold_proposed_simulated_episodes_per_week"
+OBSERVED_GAUGE = "opssight_threshold_observed_episodes"
+FEWEST_GAUGE = "opssight_threshold_predicted_episodes_fewest"
+MOST_GAUGE = "opssight_threshold_predicted_episodes_most"
+CHANGED_GAUGE = "opssight_threshold_changed_timestamp_seconds"
 
 SCORE_GAUGE = "opssight_anomaly_score"
 EXPECTED_GAUGE = "opssight_anomaly_expected"
@@ -25,6 +31,12 @@ RESOURCE_GAUGES = (
     (VALUE_GAUGE, "Newest value that was judged, in the unit of the metric."),
     (THRESHOLD_GAUGE, "Current threshold of a ThresholdPolicy."),
     (PROPOSED_GAUGE, "Threshold that history suggests, before the guardrails."),
+    (SIMULATED_GAUGE, "Episodes a week that the current threshold would have raised over the history."),
+    (PROPOSED_SIMULATED_GAUGE, "Episodes a week that the proposed threshold would have raised over the history."),
+    (OBSERVED_GAUGE, "Episodes of the alert since the threshold was delivered."),
+    (FEWEST_GAUGE, "Fewest episodes since the delivery that the prediction allows by now."),
+    (MOST_GAUGE, "Most episodes since the delivery that the prediction allows by now."),
+    (CHANGED_GAUGE, "When the current threshold was decided, as a Unix time."),
 )
 
 RULE_NAME_PREFIX = {"AnomalyDetector": "opssight-adet", "ThresholdPolicy": "opssight-tpol"}

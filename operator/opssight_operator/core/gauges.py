@@ -8,11 +8,18 @@ from collections.abc import Collection, Iterable, Mapping
 
 from ..api.anomaly_detector import AnomalyDetector
 from ..api.threshold_policy import ThresholdPolicy
+from ..api.threshold_status import ThresholdStatus
 from .conventions import (
+    CHANGED_GAUGE,
     EXPECTED_GAUGE,
+    FEWEST_GAUGE,
     LOWER_GAUGE,
+    MOST_GAUGE,
+    OBSERVED_GAUGE,
     PROPOSED_GAUGE,
+    PROPOSED_SIMULATED_GAUGE,
     SCORE_GAUGE,
+    SIMULATED_GAUGE,
     THRESHOLD_GAUGE,
     UPPER_GAUGE,
     VALUE_GAUGE,
@@ -21,6 +28,7 @@ from .judgement import SeriesJudgement, SeriesKey
 from .observation import Labels
 from .plan import Gauge
 from .rules import threshold_labels
+from .timing import seconds_of
 
 
 def threshold_gauges(
@@ -37,14 +45,32 @@ def threshold_gauges(
     return tuple(gauges)
 
 
+def quality_gauges(policy: ThresholdPolicy, thresholds: Iterable[ThresholdStatus]) -> tuple[Gauge, ...]:
+    """What the listed thresholds promise, what came of it, and since when they are in force."""
+    gauges: list[Gauge] = []
+    for threshold in thresholds:
+        own = threshold_labels(policy, threshold.labels)
+        simulation, outcome = threshold.simulation, threshold.outcome
+        if simulation is not None:
+            for name, one in ((SIMULATED_GAUGE, simulation.current), (PROPOSED_SIMULATED_GAUGE, simulation.proposed)):
+                if one is not None:
+                    gauges.append(Gauge(name, own, float(one.episodes_per_week)))
+        if outcome is not None and outcome.observed_episodes is not None:
+            gauges.append(Gauge(OBSERVED_GAUGE, own, outcome.observed_episodes))
+            gauges.append(Gauge(FEWEST_GAUGE, own, outcome.fewest))
+            gauges.append(Gauge(MOST_GAUGE, own, outcome.most))
+        if threshold.changed_at is not None:
+            gauges.append(Gauge(CHANGED_GAUGE, own, seconds_of(threshold.changed_at)))
+    return tuple(gauges)
+
+
 def held_threshold_gauges(policy: ThresholdPolicy) -> tuple[Gauge, ...] | None:
     """The last good thresholds from status; None (leave as exported) when status could not hold them all."""
     status = policy.status
     if status.count > len(status.thresholds):
         return None
-    return threshold_gauges(
-        policy, [(t.labels, None if t.current is None else float(t.current), None) for t in status.thresholds]
-    )
+    held = [(t.labels, None if t.current is None else float(t.current), None) for t in status.thresholds]
+    return (*threshold_gauges(policy, held), *quality_gauges(policy, status.thresholds))
 
 
 def series_labels(own: Mapping[str, str], series: Labels) -> dict[str, str]:

@@ -14,7 +14,7 @@ from ..settings import Settings
 from .conditions import Verdict, shortened, verdict_of, with_verdicts
 from .events import capped, ready_events
 from .evidence import Groups, groups_of, learn
-from .gauges import threshold_gauges
+from .gauges import quality_gauges, threshold_gauges
 from .loaded import rule_verdict
 from .meaning import status_changed
 from .observation import PolicyObservation, RuleObjectState, RuleObservation
@@ -86,7 +86,10 @@ def evaluate(
         ),
         rule=intent,
         events=(*ready_events(previous.conditions, conditions), *capped(events)),
-        gauges=threshold_gauges(policy, [(d.labels, d.current, _proposed(d)) for d in made]),
+        gauges=(
+            *threshold_gauges(policy, [(d.labels, d.current, _proposed(d)) for d in made]),
+            *quality_gauges(policy, status.thresholds),
+        ),
         outcome=str(verdicts[ConditionType.READY].reason),
         retry_after=next_look(intent, conditions, now, window.interval, settings),
     )

@@ -15,6 +15,7 @@ from opssight_operator.settings import Settings
 
 SETTINGS = Settings(backoff_seconds=5)
 EARLIER = "2023-11-14T20:00:00Z"
+EARLIER_SECONDS = 1_699_992_000.0
 
 
 def said(plan: Plan) -> dict[str, tuple[str, str]]:  # type: ignore[type-arg]
@@ -54,7 +55,10 @@ def test_a_failed_reconcile_says_why_and_holds_the_threshold(
     assert said(plan)["Recommended"] == ("True", "Reconciled")
     assert plan.rule == KeepRule()
     assert plan.status.thresholds == policy.status.thresholds
-    assert [(g.name, g.value) for g in plan.gauges or ()] == [("opssight_threshold", 0.05)]
+    assert [(g.name, g.value) for g in plan.gauges or ()] == [
+        ("opssight_threshold", 0.05),
+        ("opssight_threshold_changed_timestamp_seconds", EARLIER_SECONDS),
+    ]
     assert plan.status_changed
     assert plan.retry_after == retry
     assert plan.outcome == reason
@@ -128,8 +132,10 @@ def test_a_suspended_policy_keeps_its_threshold() -> None:
     policy = a_policy(suspend=True, status=a_working_policy())
     plan = suspended_plan(policy, NOW)
     assert plan.status.thresholds == policy.status.thresholds
+    labels = {"policy": "checkout-errors", "namespace": "shop", "bound": "upper"}
     assert plan.gauges == (
-        Gauge("opssight_threshold", {"policy": "checkout-errors", "namespace": "shop", "bound": "upper"}, 0.05),
+        Gauge("opssight_threshold", labels, 0.05),
+        Gauge("opssight_threshold_changed_timestamp_seconds", labels, EARLIER_SECONDS),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,7 +83,13 @@ def test_the_95th_percentile_is_recommended_with_its_simulation() -> None:
         "AsPredicted": ("Unknown", "NotJudged"),
     }
     assert plan.rule == KeepRule()
-    assert {g.name: g.value for g in plan.gauges or ()} == {"opssight_threshold": 58, "opssight_threshold_proposed": 58}
+    assert {g.name: g.value for g in plan.gauges or ()} == {
+        "opssight_threshold": 58,
+        "opssight_threshold_proposed": 58,
+        "opssight_threshold_simulated_episodes_per_week": 0,
+        "opssight_threshold_proposed_simulated_episodes_per_week": 0,
+        "opssight_threshold_changed_timestamp_seconds": math.floor(NOW),
+    }
     assert [e.reason for e in plan.events] == ["Reconciled", "ThresholdChanged"]
     (change,) = plan.status.history
     assert (change.from_, change.to, change.predicted_episodes_per_week) == (None, "58", "0")
