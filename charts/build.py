@@ -1,7 +1,7 @@
 """``python -m charts.build [--check]``: what is generated of the chart and from it.
 
-Without Helm: the tables in the chart's README, the settings in its schema, the dashboards. With Helm, which the local
-cluster builds: ``deploy/install.yaml`` and the goldens of the tests.
+Without Helm: the tables in README.md of the chart and in docs/security.md, the settings in the schema, the dashboards.
+With Helm, which the local cluster builds: ``deploy/install.yaml`` and the goldens of the tests.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import yaml
 from localcluster.build import is_built, program
 from localcluster.components import providing
 
+from opssight_operator.adapters.kubernetes.permissions import PERMISSIONS, place
 from opssight_operator.settings import Settings
 
 from . import dashboards
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "charts" / "opssight-operator"
 INSTALL = ROOT / "deploy" / "install.yaml"
 GOLDENS = ROOT / "tests" / "component" / "chart_goldens"
+SECURITY = ROOT / "docs" / "security.md"
 RELEASE, NAMESPACE = "opssight-operator", "opssight-system"
 
 MADE_BY_THE_CHART = frozenset(
@@ -140,10 +142,22 @@ def schema() -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def readme() -> str:
-    """The chart's README with the tables in it."""
-    text = (CHART / "README.md").read_text()
-    for name, content in (("values", table()), ("settings", settings_table())):
+def permissions_table() -> str:
+    """What the operator may do, as a Markdown table."""
+    rows = ["| where | what | verbs | why |", "|---|---|---|---|"]
+    for permission in PERMISSIONS:
+        where = "its own namespace" if permission.scope == "operator" else "every watched namespace"
+        if place(permission, namespaced=True) in ("cluster", None):
+            where = "the cluster"
+        what = f"{permission.resource}.{permission.group}".removesuffix(".")
+        rows.append(f"| {where} | `{what}` | {', '.join(permission.verbs)} | {permission.why} |")
+    return "\n".join(rows)
+
+
+def filled(path: Path, **contents: str) -> str:
+    """The text of a file, with each content between its comments, as ``<!-- name: begin -->``."""
+    text = path.read_text()
+    for name, content in contents.items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
@@ -212,7 +226,12 @@ def goldens() -> dict[Path, str]:
 
 def generated(with_helm: bool) -> dict[Path, str]:
     """Every generated file and its text."""
-    files = {CHART / "values.schema.json": schema(), CHART / "README.md": readme(), **dashboards.texts()}
+    files = {
+        CHART / "values.schema.json": schema(),
+        CHART / "README.md": filled(CHART / "README.md", values=table(), settings=settings_table()),
+        SECURITY: filled(SECURITY, permissions=permissions_table()),
+        **dashboards.texts(),
+    }
     if with_helm:
         files |= {INSTALL: install(), **goldens()}
     return files
