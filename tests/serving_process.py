@@ -58,7 +58,10 @@ class ServeProcess:
             )
         deadline = time.monotonic() + 60
         while not self._ready():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.log
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"not ready: {self.log}")
             time.sleep(0.05)
         return self
 

@@ -77,8 +77,8 @@ JSON_TYPE = {"Content-Type": "application/json"}
 REFUSED: dict[str, tuple[Callable[[ServeProcess], Served], int, str]] = {
     "a body of 100 MB": (lambda s: s.post("detect_anomalies", b" " * 100_000_000), 413, "allowed are 2,000,000"),
     "a body of 100 MB in chunks": (
-        lambda s: s.ask("POST", "/v1/find_patterns", iter([b" " * 1_000_000] * 100),
-                        {**JSON_TYPE, "Transfer-Encoding": "chunked"}), 413, "max_body_bytes"),
+        lambda s: s.ask("POST", "/v1/find_patterns", iter([b" " * 1_000_000] * 100), JSON_TYPE), 413,
+        "max_body_bytes"),
     "a gzip bomb": (
         lambda s: s.post("detect_anomalies", gzip.compress(b" " * 50_000_000), {"Content-Encoding": "gzip"}), 415,
         "'gzip'; it must be left out"),
