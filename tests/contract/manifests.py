@@ -77,7 +77,10 @@ ACCEPTED: dict[str, Manifest] = {
             "for": "0s",
             "keepFiringFor": "10m",
             "labels": {"severity": "critical", "_team": "shop"},
-            "annotations": {"runbook_url": "https://runbooks/{{ $labels.service }}"},
+            "annotations": {
+                "runbook_url": "https://runbooks/{{ $labels.service }}",
+                "summary": "{{$labels.query}}: {{- $value | humanizePercentage | toUpper -}} {of} {",
+            },
             "ruleLabels": {"release": "kube-prometheus-stack", "example.com/team": ""},
         }
     ),
@@ -259,6 +262,18 @@ REFUSED: dict[str, Refused] = {
     "an annotation that is Prometheus' own": Refused(
         detector(alert={"annotations": {"__name__": "x"}}),
         ("spec.alert.annotations", '"__name__"', "no two underscores in front"),
+    ),
+    "an annotation that asks Prometheus": Refused(
+        detector(alert={"annotations": {"summary": '{{ query "secrets" }}'}}),
+        ("spec.alert.annotations[summary]", '"{{ query "secrets" }}"', "could read the series of everybody"),
+    ),
+    "a label that asks Prometheus": Refused(
+        detector(alert={"labels": {"team": '{{ with query "up" }}{{ . | first | value }}{{ end }}'}}),
+        ("spec.alert.labels[team]", "could read the series of everybody"),
+    ),
+    "an alert in the name of another namespace": Refused(
+        detector(alert={"labels": {"namespace": "kube-system"}}),
+        ("spec.alert.labels", "must not set namespace", "in the name of others"),
     ),
     "a label of the rule that Kubernetes would refuse": Refused(
         detector(alert={"ruleLabels": {"release": "kube prometheus"}}),

@@ -148,6 +148,15 @@ class Alert(KubeModel):
     """ruleLabels are the labels of the PrometheusRule object, for a ruleSelector such as
     release=kube-prometheus-stack."""
 
+    CEL = (
+        Rule(
+            '!has(self.labels) || !("namespace" in self.labels)',
+            "alert.labels must not set namespace, which is that of the detector; "
+            "another one would speak in the name of others",
+            field=".labels",
+        ),
+    )
+
 
 class AnomalyDetectorSpec(KubeModel):
     """What to score, how, and whom to tell."""

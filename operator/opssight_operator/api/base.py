@@ -24,6 +24,17 @@ LABEL_NAME_PATTERN = "^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$"
 QUALIFIED_NAME_PATTERN = "^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"
 LABEL_VALUE_PATTERN = "^([a-zA-Z0-9]([-._a-zA-Z0-9]*[a-zA-Z0-9])?)?$"
 
+_ACTION = (  # of a template: one value of the alert itself, and how it is shown
+    r"\{\{-? *[$](labels[.][a-zA-Z_][a-zA-Z0-9_]*|value)"
+    r"( *[|] *(humanize|humanize1024|humanizeDuration|humanizePercentage|humanizeTimestamp|title|toUpper|toLower))*"
+    r" *-?\}\}"
+)
+ALERT_TEXT_PATTERN = r"^([^{]|\{[^{]|" + _ACTION + r")*\{?$"
+AN_ALERT_TEXT = (
+    "plain text, in which double braces hold $labels.name or $value and at most a humanize function; "
+    "query and the other functions of templates could read the series of everybody"
+)
+
 A_LABEL_NAME = "a label name such as service: letters, digits and underscores, no digit and no two underscores in front"
 A_LABEL_KEY = "a label key of Kubernetes such as release or example.com/release"
 A_LABEL_VALUE = (
@@ -42,11 +53,11 @@ LabelName = Annotated[str, StringConstraints(min_length=1, max_length=128), Form
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 AlertLabels = Annotated[
-    dict[str, Annotated[str, StringConstraints(max_length=1024)]],
+    dict[str, Annotated[str, StringConstraints(max_length=1024), Form(ALERT_TEXT_PATTERN, AN_ALERT_TEXT)]],
     Field(max_length=32),
     KeyForm(LABEL_NAME_PATTERN, A_LABEL_NAME),
 ]
-"""Labels or annotations of an alert; their values may be templates."""
+"""Labels or annotations of an alert; their values may show labels and the value, and run nothing else."""
 ObjectLabels = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=63), Form(LABEL_VALUE_PATTERN, A_LABEL_VALUE)]],
     Field(max_length=32),
