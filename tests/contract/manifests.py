@@ -135,6 +135,11 @@ ACCEPTED: dict[str, Manifest] = {
             }
         }
     ),
+    "a threshold for each hour of the week": policy(
+        seasonal={"timeZone": "Europe/Berlin", "minSamples": 50, "minWeeks": 1},
+        estimator={"type": "DecayingHistogram"},
+        delivery={"mode": "Record"},
+    ),
     "a history of one day": policy(history={"window": "24h"}),
     "a source with a path": source(url="https://mimir.example.com:8443/prometheus"),
     "a source with a numeric address": source(url="http://[fd00::1]:9090/"),
@@ -422,6 +427,13 @@ REFUSED: dict[str, Refused] = {
     ),
     "a time zone with a blank": Refused(
         policy(alert={"timeZone": "New York"}), ("spec.alert.timeZone", '"New York"', "such as UTC or Europe/Berlin")
+    ),
+    "hours of the week with a budget": Refused(
+        policy(seasonal={}, estimator={"type": "AlertBudget"}),
+        ("spec.seasonal", "estimator.type is AlertBudget", "Percentile, DecayingHistogram, PeaksOverThreshold"),
+    ),
+    "hours of the week without weeks": Refused(
+        policy(seasonal={"minWeeks": 0}), ("spec.seasonal.minWeeks", "0", "greater than or equal to 1")
     ),
     "a mode that is none": Refused(
         policy(delivery={"mode": "Patch"}), ("spec.delivery.mode", '"Patch"', '"Recommend", "Record"')

@@ -65,6 +65,8 @@ class ThresholdOutcome(KubeModel):
     """most episodes that the prediction allows by now."""
     last_good: Number | None = None
     """lastGood is the threshold to go back to; absent for the first one and after going back."""
+    last_good_hours: Annotated[str, StringConstraints(max_length=8192)] | None = None
+    """lastGoodHours are the seasonal thresholds to go back to."""
     rolled_back_at: Time | None = None
     """rolledBackAt is when the threshold went back to its last good value."""
     message: Annotated[str, StringConstraints(max_length=256)] = ""

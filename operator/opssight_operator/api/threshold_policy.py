@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from .base import (
     AlertLabels,
@@ -21,8 +21,9 @@ from .delivery import Delivery
 from .estimators import Estimator
 from .history import AlertName, History
 from .outcome import Outcome
+from .seasonal import SEASONAL_RULES, Seasonal, TimeZone
 from .threshold_status import ThresholdPolicyStatus
-from .validation import Bounds, Form, Rule, unless_malformed
+from .validation import Bounds, Rule, unless_malformed
 
 BoundType = Literal["Upper", "Lower"]
 
@@ -64,13 +65,6 @@ class Guardrails(KubeModel):
     )
 
 
-TimeZone = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64),
-    Form("^[A-Za-z0-9_+/-]+$", "the name of a time zone such as UTC or Europe/Berlin"),
-]
-
-
 class SimulatedAlert(KubeModel):
     """The rule whose alerts are simulated, and observed once it has a name."""
 
@@ -108,6 +102,8 @@ class ThresholdPolicySpec(KubeModel):
     """interval between two evaluations; the default is 1h."""
     estimator: Estimator = Field(default_factory=Estimator)
     """estimator that learns the threshold."""
+    seasonal: Seasonal | None = None
+    """seasonal asks for one threshold for each hour of the week, in the modes Recommend and Record."""
     guardrails: Guardrails = Field(default_factory=Guardrails)
     """guardrails of every change."""
     alert: SimulatedAlert = Field(default_factory=SimulatedAlert)
@@ -125,6 +121,7 @@ class ThresholdPolicySpec(KubeModel):
             "because the recorded threshold carries these labels itself",
             field=".perLabels",
         ),
+        *SEASONAL_RULES,
     )
 
 

@@ -20,6 +20,7 @@ from .base import (
 from .conditions import Condition
 from .outcome import ThresholdOutcome
 
+HourText = Annotated[str, StringConstraints(max_length=8192)]
 Note = Annotated[str, StringConstraints(max_length=256)]
 ThresholdLabels = Annotated[SeriesLabels, Field(max_length=8)]
 
@@ -54,7 +55,10 @@ class ThresholdStatus(KubeModel):
     labels: ThresholdLabels = Field(default_factory=dict)
     """labels of the threshold; empty when there is one for all."""
     current: Number | None = None
-    """current threshold, as last decided."""
+    """current threshold, as last decided; with seasonal that of the hour of the last evaluation."""
+    hours: HourText | None = None
+    """hours are the seasonal thresholds: from which hour of the week on (0 is Monday 00:00) which one holds, as in
+    0:0.1 8:0.25 18:0.1."""
     proposed: Number | None = None
     """proposed is what history suggests, before the guardrails."""
     reason: Annotated[str, StringConstraints(max_length=64)]

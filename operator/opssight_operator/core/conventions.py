@@ -9,6 +9,7 @@ OWNER_KIND_LABEL = "opssight.dev/owner-kind"
 OWNER_NAME_LABEL = "opssight.dev/owner-name"
 
 THRESHOLD_RECORD = "opssight:threshold"
+HOUR_RECORD = "opssight:hour_of_week"
 THRESHOLD_GAUGE = "opssight_threshold"
 PROPOSED_GAUGE = "opssight_threshold_proposed"
 SIMULATED_GAUGE = "opssight_threshold_simulated_episodes_per_week"

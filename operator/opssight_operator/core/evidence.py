@@ -20,9 +20,11 @@ from ..api.threshold_policy import ThresholdPolicySpec
 from ..api.threshold_status import Simulation
 from .estimating import estimator_for
 from .exclusion import cleaned, exclusion_note
+from .hours import HourTable
 from .numbers import number_or_none, number_text
 from .observation import Frame, Labels
-from .rules import LabelItems, label_items
+from .rules import LabelItems, Level, label_items
+from .seasonal import learned_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,17 @@ class Evidence:
     newest: NDArray[np.float64]  # [series], the newest row
     excluded: float  # share of the samples that history.exclude took
     seen: Evaluations | None  # None without a row; of the whole history, excluded incidents too
+    table: HourTable | None = None  # what history suggests for each hour of the week
 
     @property
     def key(self) -> LabelItems:
         """The labels as a value that can be looked up."""
         return label_items(self.labels)
+
+    @property
+    def suggested(self) -> Level:
+        """What history suggests: one threshold, NaN for none, or one for each hour."""
+        return self.table or self.estimate.value
 
     def beyond(self, threshold: float | None) -> int:
         """How many series are beyond ``threshold`` at the newest row; a missing sample is not beyond anything."""
@@ -71,7 +79,7 @@ def groups_of(labels: Sequence[Labels], per_labels: Sequence[str]) -> Groups:
 
 
 def learn(
-    spec: ThresholdPolicySpec, frame: Frame, groups: Groups, incidents: Frame | None = None
+    spec: ThresholdPolicySpec, frame: Frame, groups: Groups, incidents: Frame | None = None, now: float = 0.0
 ) -> tuple[Evidence, ...]:
     """The evidence for each group, in their order; ``incidents`` teach nothing, but their alerts are simulated."""
     bound = Bound(spec.bound)
@@ -79,20 +87,24 @@ def learn(
     taught = cleaned(spec, frame, incidents)
     estimates = estimate_many(estimator_for(spec), frame.times, taught, bound, columns)
     return tuple(
-        _evidence(dict(key), estimate, frame, taught, column, bound)
+        _evidence(spec, dict(key), estimate, frame, taught, column, bound, now)
         for (key, column), estimate in zip(groups.columns.items(), estimates, strict=True)
     )
 
 
 def _evidence(
+    spec: ThresholdPolicySpec,
     labels: Labels,
     estimate: Estimate,
     frame: Frame,
     taught: NDArray[np.float64],
     columns: NDArray[np.intp],
     bound: Bound,
+    now: float,
 ) -> Evidence:
-    values = frame.values[:, columns]
+    values, table = frame.values[:, columns], None
+    if spec.seasonal is not None and estimate.samples:
+        table, estimate = learned_table(spec, frame.times, taught[:, columns], bound, estimate, now)
     known = facts(frame.times, values, taught[:, columns]) if len(values) else HistoryFacts(0, 0.0, 0.0, 0.0)
     return Evidence(
         labels=labels,
@@ -102,27 +114,32 @@ def _evidence(
         excluded=known.excluded,
         newest=values[-1] if len(values) else np.empty(0),
         seen=evaluations(frame.times, values) if len(values) else None,
+        table=table,
     )
 
 
-def episodes(spec: ThresholdPolicySpec, evidence: Evidence, threshold: float) -> Episodes:
-    """The alerts that ``threshold`` would have raised over the history, evaluated at each of its rows."""
-    if evidence.seen is None:
+def episodes(spec: ThresholdPolicySpec, evidence: Evidence, level: Level) -> Episodes:
+    """The alerts that the threshold ``level`` would have raised over the history, evaluated at each of its rows."""
+    seen = evidence.seen
+    if seen is None:
         raise ValueError("evidence without a row has no episodes")
+    if isinstance(level, HourTable):
+        # Above a threshold that moves is the same as above zero when it is taken away.
+        seen, level = replace(seen, values=seen.values - level.at(seen.times)[:, None]), 0.0
     rule = AlertRule(
-        threshold=threshold,
+        threshold=level,
         bound=evidence.bound,
         for_seconds=seconds(spec.alert.for_),
         keep_firing_for_seconds=seconds(spec.alert.keep_firing_for),
     )
-    return simulate_on(evidence.seen, rule)
+    return simulate_on(seen, rule)
 
 
-def simulated(spec: ThresholdPolicySpec, evidence: Evidence, threshold: float) -> Simulation | None:
+def simulated(spec: ThresholdPolicySpec, evidence: Evidence, level: Level) -> Simulation | None:
     """These alerts as status shows them; None without a history."""
     if evidence.seen is None:
         return None
-    volume = summary(episodes(spec, evidence, threshold), time_zone=spec.alert.time_zone)
+    volume = summary(episodes(spec, evidence, level), time_zone=spec.alert.time_zone)
     return Simulation(
         episodes_per_week=number_text(volume.episodes_per_week),
         night_episodes_per_week=number_text(volume.night_episodes_per_week),

@@ -24,6 +24,7 @@ from .conventions import (
     UPPER_GAUGE,
     VALUE_GAUGE,
 )
+from .hours import HourTable
 from .judgement import SeriesJudgement, SeriesKey
 from .observation import Labels
 from .plan import Gauge
@@ -64,13 +65,20 @@ def quality_gauges(policy: ThresholdPolicy, thresholds: Iterable[ThresholdStatus
     return tuple(gauges)
 
 
-def held_threshold_gauges(policy: ThresholdPolicy) -> tuple[Gauge, ...] | None:
+def held_threshold_gauges(policy: ThresholdPolicy, now: float) -> tuple[Gauge, ...] | None:
     """The last good thresholds from status; None (leave as exported) when status could not hold them all."""
     status = policy.status
     if status.count > len(status.thresholds):
         return None
-    held = [(t.labels, None if t.current is None else float(t.current), None) for t in status.thresholds]
+    held = [(t.labels, _held(policy, t, now), None) for t in status.thresholds]
     return (*threshold_gauges(policy, held), *quality_gauges(policy, status.thresholds))
+
+
+def _held(policy: ThresholdPolicy, threshold: ThresholdStatus, now: float) -> float | None:
+    """The threshold of this hour."""
+    if threshold.hours is not None and policy.spec.seasonal is not None:
+        return HourTable.parse(threshold.hours, policy.spec.seasonal.time_zone).now(now)
+    return None if threshold.current is None else float(threshold.current)
 
 
 def series_labels(own: Mapping[str, str], series: Labels) -> dict[str, str]:

@@ -134,7 +134,7 @@ def _plan(
         status_changed=_changed(resource, status),
         rule=KeepRule(),
         events=ready_events(previous, conditions),
-        gauges=_held_gauges(resource),
+        gauges=_held_gauges(resource, now),
         outcome=str(ready.reason) if ready else str(fallback.reason),
         retry_after=retry_after,
     )
@@ -145,9 +145,9 @@ def _changed(resource: Kind, status: Any) -> bool:
     return meaning(resource.status) != meaning(status)
 
 
-def _held_gauges(resource: Kind) -> tuple[Gauge, ...] | None:
+def _held_gauges(resource: Kind, now: float) -> tuple[Gauge, ...] | None:
     if isinstance(resource, ThresholdPolicy):
-        return held_threshold_gauges(resource)
+        return held_threshold_gauges(resource, now)
     return () if isinstance(resource, AnomalyDetector) else None
 
 

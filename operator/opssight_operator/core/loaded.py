@@ -13,12 +13,12 @@ from ..api.conditions import Reason
 from .conditions import Verdict, shortened
 from .observation import LoadedRule, RuleObjectState, RuleObservation
 from .plan import RuleObject
-from .rules import LabelItems, label_items, vector_value
+from .rules import LabelItems, delivered_value, label_items
 
 _ERROR_LENGTH = 200
 _HINT = "if it stays so, look whether the ruleSelector of Prometheus asks for a label that ruleLabels could give"
 
-_Identity = tuple[str, LabelItems, float | None]
+_Identity = tuple[str, LabelItems, float | tuple[float, ...] | None]
 
 
 def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdict:
@@ -61,10 +61,10 @@ def _wanted(desired: RuleObject) -> Counter[_Identity]:
     for group in desired.groups:
         for rule in group["rules"]:
             name = str(rule.get("record") or rule.get("alert"))
-            wanted[(name, label_items(rule.get("labels", {})), vector_value(rule["expr"]))] += 1
+            wanted[(name, label_items(rule.get("labels", {})), delivered_value(rule["expr"]))] += 1
     return wanted
 
 
 def _identity(rule: LoadedRule, label_names: Collection[str]) -> _Identity:
     labels = {name: value for name, value in rule.labels.items() if name in label_names}
-    return rule.name, label_items(labels), vector_value(rule.query)
+    return rule.name, label_items(labels), delivered_value(rule.query)

@@ -15,7 +15,7 @@ from ..api.anomaly_detector import AnomalyDetectorStatus
 from ..api.base import KubeModel
 from ..api.conditions import Condition, Reason
 from ..api.threshold_reasons import ThresholdReason
-from ..api.threshold_status import ThresholdPolicyStatus
+from ..api.threshold_status import ThresholdPolicyStatus, ThresholdStatus
 
 _WANT_OF_DATA = (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
 
@@ -64,12 +64,22 @@ def _policy(status: ThresholdPolicyStatus) -> object:
         status.count,
         # Dead band, cooldown and firing come and go around a threshold that stays; want of data does not.
         [
-            (t.labels, t.current, t.changed_at, t.reason in _WANT_OF_DATA and t.reason, t.outcome and t.outcome.state)
+            (
+                t.labels,
+                t.hours or t.current,
+                t.changed_at,
+                t.reason in _WANT_OF_DATA and t.reason,
+                t.outcome and t.outcome.state,
+            )
             for t in status.thresholds
         ],
         [(c.at, c.labels, c.from_, c.to) for c in status.history],
         status.digest,
     )
+
+
+def _state(threshold: ThresholdStatus) -> str | None:
+    return threshold.outcome.state if threshold.outcome else None
 
 
 def _conditions(conditions: list[Condition]) -> list[tuple[Any, ...]]:

@@ -22,11 +22,13 @@ from ..api.threshold_status import ThresholdChange
 from .chain import RollBack
 from .evidence import Evidence, episodes
 from .exclusion import firing_selector, runs_of
+from .hours import HourTable
 from .numbers import exact_text, number_text
 from .observation import Frame, Labels
+from .rules import Level
 from .timing import seconds_of, whole_second
 
-_WORDS: dict[OutcomeState, str] = {"TooMany": "more than", "TooFew": "fewer than"}
+_WRONG: tuple[OutcomeState, ...] = ("TooMany", "TooFew")
 _GAP_STEPS = 2  # samples that may be missing within one episode, as when Prometheus starts anew
 
 
@@ -61,7 +63,7 @@ def is_judged(spec: ThresholdPolicySpec) -> bool:
 
 
 def judged(
-    spec: ThresholdPolicySpec, before: ThresholdOutcome | None, evidence: Evidence, current: float, watch: Watch
+    spec: ThresholdPolicySpec, before: ThresholdOutcome | None, evidence: Evidence, current: Level, watch: Watch
 ) -> Judged | None:
     """The outcome of the threshold ``current`` by now; None when there is none to judge."""
     if before is None or not is_judged(spec):
@@ -83,10 +85,16 @@ def judged(
             "message": message,
         }
     )
-    wrong = state in _WORDS and spec.outcome.action == "RollBack" and before.last_good is not None
-    if not wrong or before.last_good is None:
+    if state not in _WRONG or spec.outcome.action != "RollBack" or before.last_good is None:
         return Judged(outcome)
     return Judged(outcome, RollBack(float(before.last_good), f"{sentence(outcome, watch.now)}; back to the last good"))
+
+
+def table_to_go_back_to(spec: ThresholdPolicySpec, outcome: ThresholdOutcome | None) -> HourTable | None:
+    """The seasonal thresholds that were good; None when there are none."""
+    if outcome is None or outcome.last_good_hours is None or spec.seasonal is None:
+        return None
+    return HourTable.parse(outcome.last_good_hours, spec.seasonal.time_zone)
 
 
 def sentence(outcome: ThresholdOutcome, now: float) -> str:
@@ -100,8 +108,8 @@ def outcome_after_change(
     spec: ThresholdPolicySpec,
     evidence: Evidence | None,
     *,
-    old: float | None,
-    new: float,
+    old: Level | None,
+    new: Level,
     previous: ThresholdOutcome | None,
     rolled_back: bool,
     now: float,
@@ -115,16 +123,18 @@ def outcome_after_change(
     found = episodes(spec, evidence, new)
     weeks = (found.window[1] - found.window[0]) / WEEK
     if rolled_back or old is None:
-        last_good = None
+        last_good, hours = None, None
     elif previous is None or previous.state == "AsPredicted" or previous.last_good is None:
-        last_good = exact_text(old)
+        last_good = exact_text(old.now(now) if isinstance(old, HourTable) else old)
+        hours = old.text if isinstance(old, HourTable) else None
     else:
-        last_good = previous.last_good
+        last_good, hours = previous.last_good, previous.last_good_hours
     return ThresholdOutcome(
         since=whole_second(now),
         predicted_episodes_per_week=number_text(len(found) / weeks),
         predicted_from=duration(found.window[1] - found.window[0]),
         last_good=last_good,
+        last_good_hours=hours,
         rolled_back_at=whole_second(now) if rolled_back else None,
     )
 
@@ -167,7 +177,7 @@ def _state(
 
 
 def _observed(
-    spec: ThresholdPolicySpec, evidence: Evidence, current: float, since: float, alerts: Frame | None
+    spec: ThresholdPolicySpec, evidence: Evidence, current: Level, since: float, alerts: Frame | None
 ) -> tuple[int | None, str]:
     """Episodes that began after ``since``, or None and why they are not known."""
     if spec.alert.name is None:

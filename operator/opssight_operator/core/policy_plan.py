@@ -47,11 +47,11 @@ def evaluate(
     spec, previous = policy.spec, policy.status
     groups = groups_of(observation.history.labels, spec.per_labels)
     _check_labels(policy, groups, observation.history.n_series)
-    evidence = learn(spec, observation.history, groups, observation.incidents)
+    evidence = learn(spec, observation.history, groups, observation.incidents, now)
     watch = Watch(observation.alerts, window.start, now, _is_loaded(previous.conditions, observation.rule))
-    made = decisions(policy, evidence, known_before(policy, observation.rule), now, window.interval, watch)
-    current = [(decision.labels, decision.current) for decision in made if decision.current is not None]
-    desired = policy_rule(policy, current) if spec.delivery.mode == "Record" and current else None
+    made = decisions(policy, evidence, known_before(policy, observation.rule, now), now, window.interval, watch)
+    current = [(decision.labels, decision.level) for decision in made if decision.level is not None]
+    desired = policy_rule(policy, current, now) if spec.delivery.mode == "Record" and current else None
     _check_size(desired)
     intent = _intent(policy, desired, observation)
     verdicts = _verdicts(policy, made, groups, desired, observation)

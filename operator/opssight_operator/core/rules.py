@@ -21,11 +21,14 @@ from .conventions import (
     rule_object_name,
 )
 from .digests import digest
+from .hour_rule import hour_rule, table_expression, table_of
+from .hours import HourTable
 from .numbers import decimal_text
 from .observation import Labels, RuleObjectState, RuleObservation
 from .plan import ApplyRule, KeepRule, RemoveRule, RuleIntent, RuleObject
 
 LabelItems = tuple[tuple[str, str], ...]
+Level = float | HourTable
 OWN_THRESHOLD_LABELS = ("policy", "namespace", "bound")
 _LABEL_VALUE_LENGTH = 63  # of Kubernetes; longer names are found by ownerReference alone
 
@@ -59,17 +62,23 @@ def _annotations(alert: Alert, namespace: str, name: str) -> dict[str, str]:
     return {**made, **alert.annotations}
 
 
-def policy_rule(policy: ThresholdPolicy, thresholds: Iterable[tuple[Labels, float]]) -> RuleObject:
-    """One recording rule a threshold: ``opssight:threshold`` with the labels that an alert joins on."""
-    meta = policy.metadata
+def policy_rule(policy: ThresholdPolicy, thresholds: Iterable[tuple[Labels, Level]], now: float = 0.0) -> RuleObject:
+    """One recording rule a threshold: ``opssight:threshold`` with the labels that an alert joins on.
+
+    A table of the week follows the hour by itself; ``now`` says from which year on time zones are written down.
+    """
+    meta, seasonal = policy.metadata, policy.spec.seasonal
+    own = {"namespace": meta.namespace, "policy": meta.name}
     rules = [
         {
             "record": THRESHOLD_RECORD,
-            "expr": f"vector({decimal_text(value)})",
+            "expr": table_expression(level, own) if isinstance(level, HourTable) else f"vector({decimal_text(level)})",
             "labels": threshold_labels(policy, labels),
         }
-        for labels, value in sorted(thresholds, key=lambda item: label_items(item[0]))
+        for labels, level in sorted(thresholds, key=lambda item: label_items(item[0]))
     ]
+    if seasonal is not None:
+        rules.insert(0, hour_rule(seasonal.time_zone, now, own))
     record = policy.spec.delivery.record
     return _rule_object("ThresholdPolicy", meta.namespace, meta.name, rules, record.rule_labels if record else {})
 
@@ -86,19 +95,36 @@ def threshold_labels(policy: ThresholdPolicy, labels: Labels) -> dict[str, str]:
 
 def recorded_thresholds(groups: Sequence[Mapping[str, Any]], per_labels: Sequence[str]) -> dict[LabelItems, float]:
     """The thresholds that stand in our own rule object, by their sorted label items; other rules are passed over."""
-    found: dict[LabelItems, float] = {}
+    levels = recorded_levels(groups, per_labels, None)
+    return {key: level for key, level in levels.items() if not isinstance(level, HourTable)}
+
+
+def recorded_levels(
+    groups: Sequence[Mapping[str, Any]], per_labels: Sequence[str], time_zone: str | None
+) -> dict[LabelItems, Level]:
+    """The same, or with a ``time_zone`` the tables of the week that stand there."""
+    found: dict[LabelItems, Level] = {}
     for group in groups:
         for rule in group.get("rules", ()):
-            value = vector_value(str(rule.get("expr", "")))
-            labels = rule.get("labels", {})
+            text, labels = str(rule.get("expr", "")), rule.get("labels", {})
+            level = vector_value(text) if time_zone is None else table_of(text, time_zone)
             if (
                 rule.get("record") != THRESHOLD_RECORD
-                or value is None
+                or level is None
                 or any(name not in labels for name in per_labels)
             ):
                 continue
-            found[label_items({name: labels[name] for name in per_labels})] = value
+            found[label_items({name: labels[name] for name in per_labels})] = level
     return found
+
+
+def delivered_value(expr: str) -> float | tuple[float, ...] | None:
+    """What an expression of ours delivers, to compare it with what Prometheus prints: a number, or 168 of them."""
+    value = vector_value(expr)
+    if value is not None:
+        return value
+    table = table_of(expr, "UTC")
+    return None if table is None else table.values
 
 
 def vector_value(expr: str) -> float | None:

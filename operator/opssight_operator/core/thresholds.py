@@ -15,11 +15,13 @@ from .chain import Case, Change, Guards, Hold, decide
 from .conditions import shortened
 from .digests import digest
 from .evidence import Evidence, simulated
+from .hours import HourTable
 from .numbers import exact_text, number_or_none
 from .observation import Labels, RuleObservation
-from .outcome import Watch, judged, outcome_after_change
-from .rules import LabelItems, label_items, recorded_thresholds
+from .outcome import Watch, judged, outcome_after_change, table_to_go_back_to
+from .rules import LabelItems, Level, label_items, recorded_levels
 from .science import guards_for
+from .seasonal import decide_hours
 from .timing import seconds_of, whole_second
 
 MAX_LISTED = 50
@@ -38,6 +40,12 @@ class Known:
     reason: str = ""
     message: str = ""
     outcome: ThresholdOutcome | None = None
+    table: HourTable | None = None
+
+    @property
+    def level(self) -> Level:
+        """One threshold, or one for each hour."""
+        return self.table or self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,13 @@ class Decision:
     changed_at: float | None
     outcome: ThresholdOutcome | None = None
     just_changed: bool = False  # by an earlier look in the same interval, whose words still hold
+    table: HourTable | None = None  # seasonal: ``current`` is its threshold of the present hour
     came: ThresholdOutcome | None = None  # of the threshold that stood until now
+
+    @property
+    def level(self) -> Level | None:
+        """What is delivered: one threshold, or one for each hour."""
+        return self.table or self.current
 
     @property
     def reason(self) -> ThresholdReason:
@@ -75,20 +89,31 @@ class Decision:
 
 def learning_digest(spec: ThresholdPolicySpec) -> str:
     """Digest of what the thresholds speak about; when it changes, nothing that was known applies any more."""
-    return digest([spec.expr, spec.bound, sorted(spec.per_labels)])
+    hours = [spec.seasonal.time_zone] if spec.seasonal else []
+    return digest([spec.expr, spec.bound, sorted(spec.per_labels), *hours])
 
 
-def known_before(policy: ThresholdPolicy, rule: RuleObservation) -> dict[LabelItems, Known]:
+def known_before(policy: ThresholdPolicy, rule: RuleObservation, now: float) -> dict[LabelItems, Known]:
     """The last good thresholds: those of status, and from our own rule those that status has lost or never held."""
-    status = policy.status
+    status, seasonal = policy.status, policy.spec.seasonal
     if status.digest is not None and status.digest != learning_digest(policy.spec):
         return {}
-    known = {key: Known(value) for key, value in recorded_thresholds(rule.groups, policy.spec.per_labels).items()}
+    known = {}
+    time_zone = seasonal.time_zone if seasonal else None
+    for key, level in recorded_levels(rule.groups, policy.spec.per_labels, time_zone).items():
+        table = level if isinstance(level, HourTable) else None
+        known[key] = Known(level.now(now) if isinstance(level, HourTable) else level, table=table)
     for threshold in status.thresholds:
         if threshold.current is not None:
             changed_at = seconds_of(threshold.changed_at) if threshold.changed_at else None
+            table = HourTable.parse(threshold.hours, seasonal.time_zone) if threshold.hours and seasonal else None
             known[label_items(threshold.labels)] = Known(
-                float(threshold.current), changed_at, threshold.reason, threshold.message, threshold.outcome
+                table.now(now) if table else float(threshold.current),
+                changed_at,
+                threshold.reason,
+                threshold.message,
+                threshold.outcome,
+                table,
             )
     return known
 
@@ -127,34 +152,37 @@ def _decide(
     estimate = evidence.estimate
     current = None if before is None else before.value
     outcome = None if before is None else before.outcome
-    came = judged(spec, outcome, evidence, current, watch) if current is not None and watch is not None else None
-    verdict = decide(
-        Case(
-            suggested=estimate.value,
-            samples=estimate.samples,
-            coverage=estimate.coverage,
-            span=evidence.span,
-            current=current,
-            changed_at=None if before is None else before.changed_at,
-            beyond=evidence.beyond(current),
-            now=now,
-            guards=guards,
-            rolled_back_at=seconds_of(outcome.rolled_back_at) if outcome and outcome.rolled_back_at else None,
-            back_to=came.back_to if came else None,
-        )
+    came = judged(spec, outcome, evidence, before.level, watch) if before is not None and watch is not None else None
+    case = Case(
+        suggested=estimate.value,
+        samples=estimate.samples,
+        coverage=estimate.coverage,
+        span=evidence.span,
+        current=current,
+        changed_at=None if before is None else before.changed_at,
+        beyond=evidence.beyond(current),
+        now=now,
+        guards=guards,
+        rolled_back_at=seconds_of(outcome.rolled_back_at) if outcome and outcome.rolled_back_at else None,
+        back_to=came.back_to if came else None,
     )
+    table = None if before is None else before.table
+    if spec.seasonal is None:
+        verdict = decide(case)
+    else:
+        verdict, table = decide_hours(case, evidence.table, table, table_to_go_back_to(spec, outcome))
     kept = came.outcome if came else None
     if isinstance(verdict, Change):
         begun = outcome_after_change(
             spec,
             evidence,
-            old=current,
-            new=verdict.value,
+            old=None if before is None else before.level,
+            new=table or verdict.value,
             previous=kept,
             rolled_back=verdict.rolled_back,
             now=now,
         )
-        return Decision(evidence.labels, evidence, verdict, before, verdict.value, now, begun, came=kept)
+        return Decision(evidence.labels, evidence, verdict, before, verdict.value, now, begun, table=table, came=kept)
     changed_at = None if before is None else before.changed_at
     just_changed = (
         before is not None
@@ -163,12 +191,12 @@ def _decide(
         and now - changed_at < interval / 2
         and verdict.reason not in (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
     )
-    return Decision(evidence.labels, evidence, verdict, before, current, changed_at, kept, just_changed, kept)
+    return Decision(evidence.labels, evidence, verdict, before, current, changed_at, kept, just_changed, table, kept)
 
 
 def _gone(labels: Labels, before: Known) -> Decision:
     verdict = Hold(ThresholdReason.NO_DATA, "no series of the history window has these labels")
-    return Decision(labels, None, verdict, before, before.value, before.changed_at, before.outcome)
+    return Decision(labels, None, verdict, before, before.value, before.changed_at, before.outcome, table=before.table)
 
 
 def listed(spec: ThresholdPolicySpec, made: Sequence[Decision]) -> list[ThresholdStatus]:
@@ -224,6 +252,7 @@ def _status(decision: Decision) -> ThresholdStatus:
     return ThresholdStatus(
         labels=dict(decision.labels),
         current=None if decision.current is None else exact_text(decision.current),
+        hours=decision.table.text if decision.table else None,
         proposed=number_or_none(estimate.value) if estimate else None,
         reason=reason,
         message=message,
@@ -245,13 +274,12 @@ def _simulation(spec: ThresholdPolicySpec, decision: Decision) -> ThresholdSimul
     evidence = decision.evidence
     if evidence is None:
         return None
-    at: dict[float, Simulation | None] = {}
-    proposed = evidence.estimate.value
-    for threshold in (decision.current, proposed):
-        if threshold is not None and math.isfinite(threshold) and threshold not in at:
-            at[threshold] = simulated(spec, evidence, threshold)
-    current = None if decision.current is None else at[decision.current]
-    return ThresholdSimulation(current=current, proposed=at.get(proposed))
+    at: dict[Level, Simulation | None] = {}
+    current, proposed = decision.level, evidence.suggested
+    for level in (current, proposed):
+        if level is not None and (isinstance(level, HourTable) or math.isfinite(level)) and level not in at:
+            at[level] = simulated(spec, evidence, level)
+    return ThresholdSimulation(current=None if current is None else at[current], proposed=at.get(proposed))
 
 
 def _size(status: ThresholdStatus) -> int:

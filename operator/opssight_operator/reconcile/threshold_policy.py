@@ -15,6 +15,7 @@ from ..core.outcome import alert_query
 from ..core.plan import Plan
 from ..core.policy_plan import evaluate
 from ..core.science import check_time_zone, guards_for
+from ..core.seasonal import check_seasonal
 from ..core.windows import HistoryWindow, history_window
 from ..errors import OpsSightError, TooMuchData
 from ..settings import Settings
@@ -45,6 +46,7 @@ async def _gather(
     guards_for(spec)
     check_time_zone(spec.alert.time_zone)
     check_exclude(spec)
+    check_seasonal(spec)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
     owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)
     records = spec.delivery.mode == "Record"
