@@ -125,7 +125,7 @@ async def test_each_namespace_reads_its_own_samples_on_both_servers(servers: Clu
         try:
             for namespace, value in (("shop", 1.0), ("bank", 42.0), ("empty", None)):
                 bound = sources.bind("default", namespace)
-                for query in ("x", "max by (a) (x or y)", 'label_replace(x, "namespace", "bank", "", "")'):
+                for query in ("x", "max by (a) (x or y)", 'label_replace(x, "place", "bank", "", "")'):
                     frame = await bound.range(query, START, START + 5 * STEP, STEP)
                     assert set(frame.values.ravel().tolist()) == ({value} if value is not None else set())
             with pytest.raises(NotAllowed, match="bank"):
@@ -134,3 +134,22 @@ async def test_each_namespace_reads_its_own_samples_on_both_servers(servers: Clu
                 await sources.bind("default", "shop").range("sum(x", START, START + STEP, STEP)
         finally:
             sources.close()
+
+
+FORGING = [
+    'label_replace(x, "namespace", "bank", "", "")',
+    'label_replace(x, "namespace", "$1", "a", "(.*)")',
+    'label_join(x, "namespace", "-", "a", "a")',
+    'count_values("namespace", x)',
+    'max_over_time(label_replace(x, "namespace", "bank", "", "")[5m:1m])',
+]
+
+
+@pytest.mark.parametrize("query", FORGING)
+async def test_no_function_makes_samples_speak_for_another_namespace(servers: Cluster, query: str) -> None:
+    sources = await sources_of(servers.prometheus.url)
+    try:
+        with pytest.raises(NotAllowed, match='may only speak of namespace="shop"'):
+            await sources.bind("default", "shop").range(query, START, START + 5 * STEP, STEP)
+    finally:
+        sources.close()

@@ -8,7 +8,7 @@ clever. Comments and layout do not travel, so that Prometheus cannot read them d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import promql_parser
@@ -16,6 +16,7 @@ import promql_parser
 from opssight_operator.errors import InvalidQuery, NotAllowed
 
 from .literals import parse
+from .observation import Labels
 from .promql import compact, selectors
 from .promql_tokens import Token, TokenKind, tokens
 
@@ -28,6 +29,7 @@ _AGGREGATIONS = frozenset(
 _NUMBERS = frozenset({"inf", "nan"})
 
 
+_SHOWN = 64  # characters of a forged value
 _BEYOND_SELECTORS = frozenset({"info"})  # reads target_info, whether a selector names it or not
 
 
@@ -53,6 +55,22 @@ def enforce(expression: str, matchers: Mapping[str, str]) -> str:
     if not _proved(before, after, matchers):
         raise _unprovable()
     return spliced
+
+
+def refuse_forged(series: Iterable[Labels], matchers: Mapping[str, str]) -> None:
+    """Raise ``NotAllowed`` for a series that says of itself to be somebody else's.
+
+    ``label_replace``, ``label_join`` and ``count_values`` give the results of a confined query any label. A threshold
+    that is recorded for a forged namespace would be found, and joined, by the alert of its true owner.
+    """
+    for labels in series:
+        for name, value in matchers.items():
+            said = labels.get(name, value)
+            if said != value:
+                raise NotAllowed(
+                    f"the query gives a series the label {name}={_quoted(said[:_SHOWN])}, but may only speak of "
+                    f"{name}={_quoted(value)}; leave that label to Prometheus"
+                )
 
 
 def _unprovable() -> NotAllowed:

@@ -7,6 +7,7 @@ import base64
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from opssight_operator.adapters.prometheus.client import PrometheusClient
@@ -94,8 +95,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
     found: list[tuple[str, str | None]] = []
 
     def answer(self: PrometheusClient, expression: str, grid: Grid) -> Frame:
-        import numpy as np
-
         found.append((expression, self._session._token()))
         return Frame(grid.times, np.zeros((grid.rows, 1)), ({},))
 
@@ -122,6 +121,22 @@ async def test_a_query_that_reaches_outside_never_reaches_prometheus(sources: So
         with pytest.raises(NotAllowed, match="bank"):
             await sources.bind("default", "shop").range('x{namespace="bank"}', 0, 60, 60)
     assert asked == []
+
+
+@pytest.mark.parametrize("query", ["x", "x offset -1m"], ids=["cached", "not cached"])
+async def test_a_result_that_claims_another_namespace_is_refused(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """As label_replace can make it; for its own namespace the same answer is fine."""
+
+    def answer(self: PrometheusClient, expression: str, grid: Grid) -> Frame:
+        return Frame(grid.times, np.zeros((grid.rows, 1)), ({"namespace": "bank", "cluster": "eu"},))
+
+    monkeypatch.setattr(PrometheusClient, "range", answer)
+    sources.update(a_source(tenancy=TENANCY))
+    assert (await sources.bind("default", "bank").range(query, 0, 60, 60)).n_series == 1
+    with pytest.raises(NotAllowed, match='namespace="bank"'):
+        await sources.bind("default", "shop").range(query, 0, 60, 60)
 
 
 async def test_the_same_query_of_two_resources_is_one_fetch(sources: Sources, asked: list[Any]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opssight_operator.core.literals import parse
 from opssight_operator.core.promql import selectors
-from opssight_operator.core.tenancy import enforce
+from opssight_operator.core.tenancy import enforce, refuse_forged
 from opssight_operator.errors import InvalidQuery, NotAllowed
 
 OWN = {"namespace": "shop"}
@@ -121,6 +121,32 @@ def test_the_value_is_quoted_so_that_it_cannot_break_out() -> None:
     confined = enforce("up", {"namespace": 'a"} or evil{b="'})
     (selector,) = selectors(parse(confined))
     assert [(m.name, m.value) for m in selector.matchers.matchers] == [("namespace", 'a"} or evil{b="')]
+
+
+HONEST = {
+    "its own namespace": {"namespace": "shop", "pod": "a"},
+    "no namespace, as after a sum": {"pod": "a"},
+    "a label that is not enforced": {"exported_namespace": "other"},
+}
+FORGED = {
+    "another namespace": {"namespace": "other"},
+    "no name at all": {"namespace": ""},
+    "nearly its own": {"namespace": "shop "},
+    "a long one": {"namespace": "x" * 10_000},
+}
+
+
+@pytest.mark.parametrize("labels", HONEST.values(), ids=HONEST)
+def test_a_series_may_speak_of_its_own_namespace(labels: dict[str, str]) -> None:
+    refuse_forged([labels], OWN)
+    refuse_forged([{"namespace": "other"}], {})
+
+
+@pytest.mark.parametrize("labels", FORGED.values(), ids=FORGED)
+def test_a_series_that_was_given_another_namespace_is_refused(labels: dict[str, str]) -> None:
+    with pytest.raises(NotAllowed, match="may only speak of namespace") as refused:
+        refuse_forged([{"namespace": "shop"}, labels], OWN)
+    assert len(str(refused.value)) < 300
 
 
 LEAVES = st.sampled_from(["x", 'y{a="b"}', '{__name__="z"}', "w[5m:1m]", "1", "vector(1)", "x offset 5m"])

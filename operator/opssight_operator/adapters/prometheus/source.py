@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from opssight_operator.core.observation import Frame, LoadedRule
 from opssight_operator.core.promql import looks_back_only, range_pinned
+from opssight_operator.core.tenancy import refuse_forged
 from opssight_operator.errors import InvalidQuery
 
 from .client import Limits, PrometheusClient
@@ -48,7 +49,9 @@ class BoundSource:
         confined = await desk.confine(expr, self._matchers)
         if not _is_cacheable(confined):
             pinned = _pinned(confined, grid)
-            return await desk.ask(lambda client: client.range(pinned, grid))
+            frame = await desk.ask(lambda client: client.range(pinned, grid))
+            refuse_forged(frame.labels, self._matchers)
+            return frame
 
         def ask(question: Callable[[Fetch], Window]) -> Awaitable[Window]:
             return desk.ask(lambda client: question(lambda part: client.range(confined, part)))
@@ -59,6 +62,7 @@ class BoundSource:
             raise too_many_series(desk.limits.max_series)
         if frame.values.size > desk.limits.max_cells:
             raise too_much_data(desk.limits.max_cells, grid.rows)
+        refuse_forged(frame.labels, self._matchers)
         return frame
 
     async def rules(self, group: str) -> tuple[LoadedRule, ...]:
