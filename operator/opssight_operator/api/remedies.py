@@ -58,6 +58,10 @@ REMEDY: dict[Reason, str] = {
         "Wait a minute. If it stays: does the ruleSelector of the Prometheus resource match (set ruleLabels, often "
         "release)? Does its ruleNamespaceSelector match the namespace? Is prometheus-operator running?"
     ),
+    Reason.RULE_REJECTED: (
+        "Correct what the message names, labels or annotations of the alert in most cases; with a rule that Prometheus "
+        "would take, look at the version and the flags of prometheus-operator."
+    ),
     Reason.RULE_UNHEALTHY: "The message has the error of Prometheus; often two series match where one may.",
     Reason.HELD: "Nothing, unless the guardrail is wrong; status.thresholds names it.",
     Reason.NOT_JUDGED: "Nothing, it takes outcome.after; a policy in the mode Recommend delivers nothing to judge.",

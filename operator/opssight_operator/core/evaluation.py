@@ -23,7 +23,7 @@ from .episodes import Episodes, merged, newest
 from .events import capped, ready_events
 from .gauges import score_gauges
 from .judgement import QueryJudgement, SeriesJudgement, SeriesKey, judge
-from .loaded import rule_verdict
+from .loaded import overdue, rule_verdict
 from .meaning import status_changed
 from .observation import DetectorObservation, RuleObjectState
 from .plan import Event, Plan
@@ -31,7 +31,7 @@ from .rules import detector_rule, rule_intent
 from .science import method_parameters
 from .series import described, listed_series, within_bytes
 from .timing import rfc3339, seconds_of
-from .verify import next_look
+from .verify import next_look, patience
 from .windows import DetectorWindows
 
 MAX_ANOMALY_BYTES = 6500
@@ -52,6 +52,7 @@ def evaluate(
     desired = detector_rule(detector)
     intent = rule_intent("AnomalyDetector", detector.metadata.name, desired, observation.rule)
     loaded = rule_verdict(desired, observation.rule)
+    loaded = overdue(loaded, detector.status.conditions, now, patience(settings))
     data = _data_available(detector.spec, queries, states, windows)
     trained = _model_trained(detector.spec, judged, states)
     verdicts = {

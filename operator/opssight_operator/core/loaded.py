@@ -6,16 +6,20 @@ Prometheus' own list is believed.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from ..api.conditions import Reason
-from .conditions import Verdict, shortened
+from ..api.base import duration
+from ..api.conditions import Condition, ConditionType, Reason
+from .conditions import Verdict, find, shortened
 from .observation import LoadedRule, RuleObjectState, RuleObservation
 from .plan import RuleObject
 from .rules import LabelItems, delivered_value, label_items
+from .timing import seconds_of
 
 _ERROR_LENGTH = 200
+_REFUSAL_LENGTH = 600
 _HINT = "if it stays so, look whether the ruleSelector of Prometheus asks for a label that ruleLabels could give"
 
 _Identity = tuple[str, LabelItems, float | tuple[float, ...] | None]
@@ -31,7 +35,11 @@ def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdi
         return Verdict("False", Reason.NOT_LOADED, f"the PrometheusRule {desired.name} is being written")
     if observed.loaded is None:
         return Verdict("Unknown", Reason.PROMETHEUS_UNREACHABLE, "Prometheus did not say which rules it has loaded")
-    return _missing(desired, observed.loaded) or _health(desired, observed.loaded)
+    missing = _missing(desired, observed.loaded)
+    if missing is not None and observed.refusals:
+        why = shortened("; ".join(observed.refusals), _REFUSAL_LENGTH)
+        return Verdict("False", Reason.RULE_REJECTED, f"prometheus-operator dropped {desired.name} {why}")
+    return missing or _health(desired, observed.loaded)
 
 
 def _missing(desired: RuleObject, loaded: Sequence[LoadedRule]) -> Verdict | None:
@@ -68,3 +76,15 @@ def _wanted(desired: RuleObject) -> Counter[_Identity]:
 def _identity(rule: LoadedRule, label_names: Collection[str]) -> _Identity:
     labels = {name: value for name, value in rule.labels.items() if name in label_names}
     return rule.name, label_items(labels), delivered_value(rule.query)
+
+
+def overdue(verdict: Verdict, conditions: Sequence[Condition], now: float, patience: float) -> Verdict:
+    """``verdict``, which says for how long when a rule has not been loaded for more than ``patience`` seconds."""
+    last = find(conditions, ConditionType.RULE_LOADED)
+    if verdict.reason is not Reason.NOT_LOADED or last is None or last.reason != Reason.NOT_LOADED:
+        return verdict
+    since = now - seconds_of(last.last_transition_time)
+    if since <= patience:
+        return verdict
+    waited = duration(math.floor(since / 60) * 60)
+    return Verdict(verdict.status, verdict.reason, f"not loaded in time, for {waited} now: {verdict.message}")

@@ -70,13 +70,15 @@ class RuleObservation:
 
     ``loaded`` is None when Prometheus was not asked or did not answer. ``groups`` are the ``spec.groups`` of our
     own object as they stand in Kubernetes (empty when it is absent or foreign): the thresholds recorded in them
-    survive a lost status. ``digest`` is ``core.rules.rule_digest`` of its labels and groups.
+    survive a lost status. ``refusals`` are what prometheus-operator says against it.
+    ``digest`` is ``core.rules.rule_digest`` of its labels and groups.
     """
 
     state: RuleObjectState = RuleObjectState.ABSENT
     digest: str = ""
     groups: tuple[Mapping[str, Any], ...] = ()
     loaded: tuple[LoadedRule, ...] | None = None
+    refusals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

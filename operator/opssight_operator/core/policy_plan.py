@@ -15,7 +15,7 @@ from .conditions import Verdict, shortened, verdict_of, with_verdicts
 from .events import capped, ready_events
 from .evidence import Groups, groups_of, learn
 from .gauges import quality_gauges, threshold_gauges
-from .loaded import rule_verdict
+from .loaded import overdue, rule_verdict
 from .meaning import status_changed
 from .observation import PolicyObservation, RuleObjectState, RuleObservation
 from .outcome import Watch, with_observed
@@ -33,7 +33,7 @@ from .thresholds import (
     learning_digest,
     listed,
 )
-from .verify import next_look
+from .verify import next_look, patience
 from .windows import HistoryWindow
 
 MAX_RULE_BYTES = 400_000  # prometheus-operator drops an object above half a MiB whole
@@ -55,6 +55,9 @@ def evaluate(
     _check_size(desired)
     intent = _intent(policy, desired, observation)
     verdicts = _verdicts(policy, made, groups, desired, observation)
+    if desired is not None:
+        loaded = verdicts[ConditionType.RULE_LOADED]
+        verdicts[ConditionType.RULE_LOADED] = overdue(loaded, previous.conditions, now, patience(settings))
     verdicts[ConditionType.AS_PREDICTED] = outcome_verdict(spec, made, now)
     generation = policy.metadata.generation
     conditions = with_verdicts(previous.conditions, verdicts, generation=generation, now=now)

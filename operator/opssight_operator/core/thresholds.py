@@ -28,6 +28,7 @@ MAX_LISTED = 50
 MAX_CHANGES = 10
 MAX_MESSAGE = 512
 MAX_NOTES, MAX_NOTE = 6, 256
+_WHOLE = 0.95  # of the window, from which on a history has not lost its beginning
 MAX_BYTES = 20_000  # of the list in status
 
 
@@ -134,8 +135,10 @@ def decisions(
         (item for item in known.items() if item[0] not in seen),
         key=lambda item: (-(item[1].changed_at or 0.0), item[0]),
     )
-    # Held while there is room, so that labels which come and go without end are forgotten at last.
-    room = max(MAX_LISTED - len(made), len(made)) if made else len(gone)
+    # Without a sample in a whole window they are stale. A history with a hole at its start may have lost them, so that
+    # they are held while there is room: labels which come and go without end are forgotten at last.
+    whole = any(one.span >= _WHOLE * guards.window for one in evidence)
+    room = 0 if whole else max(MAX_LISTED - len(made), len(made)) if made else len(gone)
     made.extend(_gone(dict(key), before) for key, before in gone[:room])
     return sorted(made, key=lambda decision: label_items(decision.labels))
 

@@ -13,6 +13,11 @@ from .timing import seconds_of
 _LOOKS = 10  # after so many, the interval of the resource is soon enough
 
 
+def patience(settings: Settings) -> float:
+    """Seconds that prometheus-operator and Prometheus together may need to load a rule."""
+    return _LOOKS * settings.rule_check_seconds
+
+
 def next_look(
     intent: RuleIntent, conditions: Sequence[Condition], now: float, interval: float, settings: Settings
 ) -> float | None:
@@ -21,7 +26,7 @@ def next_look(
     waiting = (
         loaded is not None
         and loaded.reason == Reason.NOT_LOADED
-        and now - seconds_of(loaded.last_transition_time) < _LOOKS * settings.rule_check_seconds
+        and now - seconds_of(loaded.last_transition_time) < patience(settings)
     )
     if not (isinstance(intent, ApplyRule) or waiting) or settings.rule_check_seconds >= interval:
         return None

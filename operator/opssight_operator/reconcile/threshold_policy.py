@@ -51,7 +51,7 @@ async def _gather(
     owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)
     records = spec.delivery.mode == "Record"
     rule = await observe_rule(owner, source, ports, wanted=records, conditions=resource.status.conditions)
-    frame = await source.range(spec.expr, window.start, window.now, window.step)
+    frame = await _asked("expr", source, spec.expr, window)
     if frame.values.size > settings.max_training_points:
         raise TooMuchData(
             f"expr returned {frame.values.size} points ({frame.n_series} series), at most "
@@ -65,7 +65,7 @@ async def _gather(
 
 
 async def _asked(field: str, source: MetricSource, query: str, window: HistoryWindow) -> Frame:
-    """The answer to a query of ours; an error names the field that asked for it."""
+    """The answer to a query; an error names the field that asks for it."""
     try:
         return await source.range(query, window.start, window.now, window.step)
     except OpsSightError as error:

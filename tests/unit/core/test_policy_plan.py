@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -271,22 +272,72 @@ def test_one_group_without_data_does_not_hold_the_others() -> None:
     ]
 
 
-def test_a_group_that_is_gone_keeps_its_recorded_threshold() -> None:
+LATE = [NAN] * 20 + CALM[:41]
+
+
+def test_a_group_that_is_gone_keeps_its_threshold_while_history_may_have_lost_it() -> None:
+    policy = a_policy(mode="Record", perLabels=["service"])
+    first = at(policy, {"service=a": LATE, "service=b": LATE})
+    plan = at(after(policy, first), {"service=a": LATE}, now=NOW + 2 * HOUR, rule=loaded_after(first))
+    assert plan.rule == KeepRule()
+    assert [(t.labels["service"], t.reason) for t in plan.status.thresholds][1] == ("b", "NoData")
+
+
+def test_a_group_without_a_sample_in_a_whole_window_is_removed_from_rule_and_status() -> None:
     policy = a_policy(mode="Record", perLabels=["service"])
     first = at(policy, {"service=a": CALM, "service=b": CALM})
     plan = at(after(policy, first), {"service=a": CALM}, now=NOW + 2 * HOUR, rule=loaded_after(first))
-    assert plan.rule == KeepRule()
-    assert [(t.labels["service"], t.current, t.reason) for t in plan.status.thresholds][1] == ("b", "58", "NoData")
+    assert recorded(plan, "service") == {(("service", "a"),): 58}
+    assert [t.labels["service"] for t in plan.status.thresholds] == ["a"]
+    assert {g.labels["service"] for g in plan.gauges or ()} == {"a"}
 
 
 def test_labels_that_come_and_go_without_end_are_forgotten_at_last() -> None:
     policy = a_policy(mode="Record", perLabels=["pod"])
     for hour in range(10):
-        columns = {f"pod={hour:02}{n:02}": CALM for n in range(20)}
+        columns = {f"pod={hour:02}{n:02}": LATE for n in range(20)}
         plan = at(policy, columns, now=NOW + hour * HOUR)
         policy = after(policy, plan)
     assert len(recorded(plan, "pod")) == 50
     assert all((("pod", f"09{n:02}"),) in recorded(plan, "pod") for n in range(20))
+
+
+def test_five_thousand_label_values_are_recommended_and_a_few_are_listed() -> None:
+    plan = at(a_policy(perLabels=["service"]), {f"service=s{n:04}": CALM for n in range(5000)})
+    assert plan.status.count == 5000
+    assert len(plan.status.thresholds) <= 50
+    assert len(plan.gauges or ()) >= 10_000
+    assert len(json.dumps(plan.status.dump())) < 26 * 1024
+
+
+def test_five_thousand_label_values_are_more_than_a_rule_can_hold() -> None:
+    with pytest.raises(TooMuchData, match=r"5000 thresholds make .* choose perLabels with fewer values"):
+        at(a_policy(mode="Record", perLabels=["service"]), {f"service=s{n:04}": CALM for n in range(5000)})
+
+
+def test_a_rule_that_prometheus_operator_dropped_says_why() -> None:
+    policy = a_policy(mode="Record")
+    first = at(policy, {"service=a": CALM})
+    assert isinstance(first.rule, ApplyRule)
+    why = "for prometheuses monitoring/k8s: InvalidConfiguration: label name is not valid"
+    observed = replace(a_loaded_rule(first.rule.rule), loaded=(), refusals=(why,))
+    plan = at(after(policy, first), {"service=a": CALM}, rule=observed)
+    message = next(c.message for c in plan.status.conditions if c.type == "RuleLoaded")
+    assert said(plan)["RuleLoaded"] == ("False", "RuleRejected")
+    assert message == f"prometheus-operator dropped opssight-tpol-checkout-errors {why}"
+
+
+def test_a_rule_that_is_not_loaded_in_time_says_for_how_long() -> None:
+    policy = a_policy(mode="Record")
+    first = at(policy, {"service=a": CALM})
+    assert isinstance(first.rule, ApplyRule)
+    observed = replace(a_loaded_rule(first.rule.rule), loaded=())
+    soon = at(after(policy, first), {"service=a": CALM}, now=NOW + 60, rule=observed)
+    late = at(after(policy, soon), {"service=a": CALM}, now=NOW + 1800, rule=observed)
+    messages = [next(c.message for c in p.status.conditions if c.type == "RuleLoaded") for p in (soon, late)]
+    assert messages[0].startswith("Prometheus does not list the group")
+    assert messages[1].startswith("not loaded in time, for 30m now: Prometheus does not list the group")
+    assert "ruleSelector" in messages[1]
 
 
 def test_a_lost_status_is_found_again_in_the_rule() -> None:

@@ -14,6 +14,7 @@ from opssight_operator.reconcile.ports import Owner
 from .client import APPLY, KubeApi
 from .failures import ApiFailure, ours
 from .ownership import Standing, our_part, standing
+from .rule_status import refusals
 
 API_VERSION = "monitoring.coreos.com/v1"
 
@@ -39,7 +40,9 @@ class PrometheusRules:
         if stands is Standing.FOREIGN:
             return RuleObservation(RuleObjectState.FOREIGN)
         labels, groups = our_part(found)
-        return RuleObservation(RuleObjectState.OURS, rule_digest(labels, groups), groups=groups)
+        return RuleObservation(
+            RuleObjectState.OURS, rule_digest(labels, groups), groups=groups, refusals=refusals(found)
+        )
 
     async def apply(self, owner: Owner, rule: RuleObject) -> None:
         """Make the object look like ``rule``; yields to a foreign object and to a foreign field manager.
