@@ -12,7 +12,7 @@ def found(*conditions: dict[str, Any]) -> dict[str, Any]:
     server = {"group": "monitoring.coreos.com", "resource": "prometheuses", "name": "k8s", "namespace": "monitoring"}
     return {
         "metadata": {"generation": 3},
-        "status": {"bindings": [{**server, "conditions": list(conditions)}], **status},
+        "status": {"bindings": [{**server, "conditions": list(conditions)}]},
     }
 
 
