@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -218,6 +219,43 @@ def test_a_graceful_stop_answers_what_is_under_way(tmp_path: Path) -> None:
         assert waiting.result().status == 200
         assert server.process.wait(20) == 0
     assert server.lines("stopped")
+
+
+def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
+    with ServeProcess(tmp_path, shutdown_seconds=1) as server:
+        body = json.dumps(LONG).encode()
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head(len(body)) + body)
+            assert until(lambda: server.metric("opssight_serve_workers_busy") == 1)
+            (worker,) = children(server)
+            assert server.process is not None
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(15) == 0
+            assert until(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def test_an_answer_that_nobody_reads_is_given_up(tmp_path: Path) -> None:
+    shifted = {"method": "CUSUM", "values": [0] * 20_000 + [1] * 20_000}
+    with ServeProcess(tmp_path, max_idle_seconds=1) as server:
+        body, before = json.dumps(shifted).encode(), sockets(server)
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(head(len(body)) + body)
+            assert until(lambda: [line for line in server.lines("request") if line["path"] == "/v1/detect_anomalies"])
+            assert until(lambda: sockets(server) == before, 10), "while we still hold our end"
+        (line,) = [line for line in server.lines("request") if line["path"] == "/v1/detect_anomalies"]
+        assert line["bytes"] > 8_000_000, "more than the buffers of two sockets hold"
+
+
+def sockets(server: ServeProcess) -> int:
+    """How many sockets the server holds."""
+    assert server.process is not None
+    count = 0
+    for descriptor in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            count += str(descriptor.readlink()).startswith("socket:")
+    return count
 
 
 def test_a_server_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:

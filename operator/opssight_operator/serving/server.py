@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import socket
 from collections.abc import Iterator
@@ -65,12 +66,14 @@ class Server(uvicorn.Server):
 
 
 def bounded(idle_seconds: float) -> type[H11Protocol]:
-    """Connections that may not idle: between requests, in a head that does not end, or in a body that was refused."""
+    """Connections that may not idle: between requests, in a head that does not end, in a body that was refused, or
+    while an answer is not read."""
 
     class Bounded(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._since, self._received = self.loop.time(), 0
+            self._unread_since = math.inf
             self.loop.call_later(idle_seconds, self._check)
 
         def data_received(self, data: bytes) -> None:
@@ -85,18 +88,26 @@ def bounded(idle_seconds: float) -> type[H11Protocol]:
             self._since, self._received = self.loop.time(), 0
             super().on_response_complete()
 
+        def pause_writing(self) -> None:
+            self._unread_since = self.loop.time()
+            super().pause_writing()
+
+        def resume_writing(self) -> None:
+            self._unread_since = math.inf
+            super().resume_writing()
+
         @property
         def _unasked(self) -> bool:
             return self.cycle is None or self.cycle.response_complete
 
         def _check(self) -> None:
-            if self.transport.is_closing():
-                return
-            left = self._since + idle_seconds - self.loop.time()
-            if self._unasked and left <= 0:
+            now = self.loop.time()
+            if self._unread_since + idle_seconds <= now:
+                self.transport.abort()  # closing would wait for what is not read
+            elif self._unasked and self._since + idle_seconds <= now:
                 self.transport.close()
-                return
-            self.loop.call_later(max(left, 1.0), self._check)
+            if not self.transport.is_closing() or self._unread_since < math.inf:
+                self.loop.call_later(min(idle_seconds, 1.0), self._check)
 
         def send_400_response(self, msg: str) -> None:
             body = Problem(400, "not-http", "the request is not HTTP/1.1").body()
