@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from .backtesting import backtest
 from .detecting import detect
 from .learning import learn
 from .patterns import find_patterns
@@ -14,7 +15,7 @@ from .problems import Refused
 from .reading import Asked
 
 OPERATIONS: Mapping[str, Callable[[Asked], Any]] = MappingProxyType(
-    {"detect_anomalies": detect, "find_patterns": find_patterns, "optimize_thresholds": learn}
+    {"detect_anomalies": detect, "find_patterns": find_patterns, "optimize_thresholds": learn, "backtest": backtest}
 )
 
 

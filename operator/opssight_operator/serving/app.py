@@ -31,6 +31,7 @@ SUMMARIES = {
     "detect_anomalies": "The anomalies in lists of values",
     "find_patterns": "A report on a table of incidents",
     "optimize_thresholds": "An alert threshold from the history of each metric",
+    "backtest": "The alerts that a method or a threshold would have raised over a history",
 }
 
 

@@ -11,13 +11,13 @@ from pydantic.json_schema import models_json_schema
 from opssight_detectors.patterns.schema import report_schema
 
 from .problems import MEDIA_TYPE
-from .replies import AllDetections, Detection, Methods, NamedDetections, ProblemDetails, Thresholds
-from .requests import DetectAnomalies, FindPatterns, History, OptimizeThresholds
+from .replies import AllDetections, Backtest, Detection, Methods, NamedDetections, ProblemDetails, Thresholds
+from .requests import BacktestRequest, DetectAnomalies, FindPatterns, History, OptimizeThresholds
 
 _PREFIX = "#/components/schemas/"
 _MODELS = (
-    DetectAnomalies, FindPatterns, History, OptimizeThresholds,
-    AllDetections, Detection, NamedDetections, Thresholds, Methods, ProblemDetails,
+    BacktestRequest, DetectAnomalies, FindPatterns, History, OptimizeThresholds,
+    AllDetections, Backtest, Detection, NamedDetections, Thresholds, Methods, ProblemDetails,
 )  # fmt: skip
 _PROBLEMS = {
     400: "The body is not JSON, or does not follow the schema.",
@@ -34,11 +34,13 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "detect_anomalies": (DetectAnomalies,),
     "find_patterns": (FindPatterns,),
     "optimize_thresholds": (OptimizeThresholds, History),
+    "backtest": (BacktestRequest,),
 }
 REPLIES: dict[str, tuple[str, ...]] = {
     "detect_anomalies": ("Detection", "NamedDetections", "AllDetections"),
     "find_patterns": ("PatternReport",),
     "optimize_thresholds": ("Thresholds",),
+    "backtest": ("Backtest",),
 }
 
 

@@ -103,14 +103,14 @@ def ascending_times(given: Sequence[object] | None, lists: Lists) -> FloatArray 
     return seconds
 
 
-def moment(given: object, default: float) -> float:
-    """Seconds of the field ``end``."""
+def moment(given: object, default: float, where: str = "end") -> float:
+    """Seconds of a field that is one time; ``Refused`` with 422."""
     if given is None:
         return default
-    with refusing("end"):
-        seconds = float(parse_times([given], "end", None)[0])
+    with refusing(where):
+        seconds = float(parse_times([given], where, None)[0])
         if not math.isfinite(seconds):
-            raise ValueError(f"end is {shown(given)}; it must be seconds since 1970 or ISO 8601 text")
+            raise ValueError(f"{where} is {shown(given)}; it must be seconds since 1970 or ISO 8601 text")
         return seconds
 
 

@@ -61,6 +61,39 @@ class Thresholds(Answer):
     thresholds: dict[str, Threshold]
 
 
+class WouldBeAlert(Answer):
+    """One alert, from ``start`` until before ``end``: seconds since the epoch, or since the first sample."""
+
+    series: str
+    start: float
+    end: float
+    open: bool = Field(description="Still firing at the end of the history.")
+    explanation: str
+
+
+class LabelAgreement(Answer):
+    """Alerts against labelled incidents of the judged part; a share of nothing is null."""
+
+    incidents: int
+    detected: int = Field(description="Incidents that an alert overlaps.")
+    true_alerts: int = Field(description="Alerts that overlap an incident.")
+    precision: float | None
+    recall: float | None
+    median_delay_seconds: float | None = Field(description="From the start of an incident to its first alert.")
+
+
+class Backtest(Answer):
+    """The alerts that would have been raised after the first training window."""
+
+    judged_from: float
+    judged_to: float
+    episodes: int
+    episodes_per_week: float = Field(description="Of all series together.")
+    share_of_time: float = Field(description="From 0 to 1, over all series.")
+    alerts: list[WouldBeAlert]
+    labels: LabelAgreement | None = Field(description="Null without incidents in the request.")
+
+
 class ParameterDescription(Answer):
     """One parameter of a method or an estimator."""
 

@@ -159,3 +159,50 @@ class FindPatterns(Strict):
     )
     title: str = Field(default="Pattern report", max_length=200, description="The title of the report.")
     previous: dict[str, Any] = optional("The report before, as this operation gave it, to compare with.", min_length=1)
+
+
+class LabelledIncident(Strict):
+    """What a person says was an incident."""
+
+    start: Moment
+    end: Moment
+
+
+class BacktestRequest(Strict):
+    """A history, and one of ``method`` (ZScore if all are left out), ``estimator`` and ``threshold`` to try on it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "series": {"latency": [10, 12, 11, 12, 10, 11, 12, 50, 11, 12]},
+                    "step_seconds": 60,
+                    "threshold": 40,
+                    "incidents": [{"start": 360, "end": 480}],
+                }
+            ],
+        }
+    )
+
+    series: dict[str, Values] = Field(description="Numbers by name, equally many in each.", min_length=1)
+    times: Times = optional(
+        "When the samples of every list were taken, ascending: seconds since 1970, or ISO 8601. "
+        "Without them they are step_seconds apart, from 0."
+    )
+    step_seconds: Number = Field(default=60.0, gt=0, le=604800, description="Between two samples, without times.")
+    method: Method = optional("A method, see /v1/methods.")
+    sensitivity: Sensitivity = optional("Of the method; by default that of the method.")
+    direction: Literal["Above", "Below", "Both"] = Field(default="Both", description="Of the method.")
+    estimator: EstimatorName = optional("An estimator of thresholds, see /v1/methods; each series has its own.")
+    threshold: Number = optional("One threshold for all series and the whole history.")
+    bound: Literal["Upper", "Lower"] = Field(default="Upper", description="Which side of a threshold is bad.")
+    for_seconds: Number = Field(default=0.0, ge=0, le=604800, description="Beyond a threshold before it alerts.")
+    keep_firing_for_seconds: Number = Field(default=0.0, ge=0, le=604800, description="Of an alert on a threshold.")
+    parameters: dict[str, Parameter] = Field(default_factory=dict, description="Of the method or the estimator.")
+    training_seconds: Number = optional(
+        "How much is learned from before it judges; by default half of the history.", gt=0
+    )
+    refit_seconds: Number = optional(
+        "For how long what was learned is used; by default a quarter of the training.", gt=0
+    )
+    incidents: list[LabelledIncident] = optional("To compare the alerts with.", max_length=1000)

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 
 from opssight_operator.serving.answering import OPERATIONS, answer
 from opssight_operator.serving.reading import Asked, Limits
-from opssight_operator.serving.replies import Detection, ProblemDetails, Thresholds
-from opssight_operator.serving.requests import DetectAnomalies, FindPatterns, OptimizeThresholds
+from opssight_operator.serving.replies import Backtest, Detection, ProblemDetails, Thresholds
+from opssight_operator.serving.requests import BacktestRequest, DetectAnomalies, FindPatterns, OptimizeThresholds
 
 NOW = 1_772_366_400.0  # 2026-03-01T12:00:00Z
 LIMITS = Limits(max_points=1000, max_series=10)
@@ -70,6 +70,25 @@ def test_a_window_of_incidents_becomes_a_report() -> None:
     assert (status, later["windowStart"], later["comparison"]["previousIncidents"]) == (
         200, "2026-03-01T06:30:00+01:00", 1,
     )  # fmt: skip
+
+
+def test_a_backtest_tells_alerts_a_week_and_how_they_agree_with_labels() -> None:
+    values = [10.0 + i % 3 for i in range(100)]
+    values[80:83] = [50.0, 55.0, 50.0]
+    body = {"series": {"a": values, "b": [0.0] * 100}, "incidents": [{"start": 80 * 60, "end": 83 * 60}]}
+    expected = {"incidents": 1, "detected": 1, "true_alerts": 1, "precision": 1, "recall": 1, "median_delay_seconds": 0}
+    for chosen in (
+        {"threshold": 40},
+        {"method": "RobustZScore", "sensitivity": 5},
+        {"estimator": "Percentile", "parameters": {"percentile": 99, "margin": 0.5}},
+    ):
+        status, found = asked("backtest", {**body, **chosen})
+        assert (status, found["labels"], found["episodes"]) == (200, expected, 1), (chosen, found)
+        Backtest.model_validate(found)
+        (alert,) = found["alerts"]
+        assert (alert["series"], alert["start"], alert["end"], alert["open"]) == ("a", 4800, 4980, False)
+        assert found["judged_to"] == 6000 and 0 < found["share_of_time"] < 0.05
+    assert asked("backtest", {**body, "threshold": 40, "for_seconds": 300})[1]["episodes"] == 0
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -174,6 +193,21 @@ REFUSED: dict[str, tuple[str, Any, int, str, str]] = {
         "previous",
         "no pattern report"),
     "a window that ends nowhere": ("find_patterns", {"incidents": [row()], "end": ""}, 422, "end", ""),
+    "a backtest of two things": (
+        "backtest", {"series": {"a": [1, 2]}, "threshold": 1, "method": "ZScore"}, 422, "threshold", "one of them"),
+    "series of different lengths": (
+        "backtest", {"series": {"a": [1, 2], "b": [1]}}, 422, "series.b", "equally many"),
+    "a history of one sample": ("backtest", {"series": {"a": [1]}}, 422, "series", "at least 2"),
+    "a training longer than the history": (
+        "backtest", {"series": {"a": [1, 2]}, "training_seconds": 1000}, 422, "training_seconds",
+        "less than the history"),
+    "too many blocks": (
+        "backtest", {"series": {"a": [1] * 500}, "refit_seconds": 0.1}, 422, "refit_seconds", "at most 1000 blocks"),
+    "an incident that ends before it starts": (
+        "backtest", {"series": {"a": [1, 2]}, "incidents": [{"start": 2, "end": 1}]}, 422, "incidents[0].end",
+        "before"),
+    "a parameter of a fixed threshold": (
+        "backtest", {"series": {"a": [1, 2]}, "threshold": 1, "sensitivity": 1}, 422, "sensitivity", "no parameters"),
     "a path for a time zone": ("find_patterns", {"incidents": [row()], "time_zone": "../x"}, 422, "time_zone", "IANA"),
 }  # fmt: skip
 
@@ -218,7 +252,7 @@ def test_any_numbers_are_answered_and_the_answer_follows_its_schema(history: dic
             Detection.model_validate(detection)
 
 
-@pytest.mark.parametrize("model", [DetectAnomalies, FindPatterns, OptimizeThresholds])
+@pytest.mark.parametrize("model", [BacktestRequest, DetectAnomalies, FindPatterns, OptimizeThresholds])
 def test_the_examples_of_a_schema_follow_it(model: Any) -> None:
     schema = model.model_json_schema()
     (example,) = schema["examples"]
