@@ -17,6 +17,7 @@ from .adapters.lease import Lease
 from .adapters.logs import configure
 from .adapters.probes import Probes
 from .adapters.telemetry import Telemetry
+from .core.sharding import lease_of
 from .errors import OpsSightError
 from .leading import Leading, pause
 from .settings import Settings
@@ -43,6 +44,7 @@ class Operator:
         self.leading: Leading | None = None
         self.api = api
         self.telemetry = Telemetry()
+        self.telemetry.serves(settings.shard, settings.shards)
         self.probes = Probes(
             exposition=self.telemetry.exposition, alive=self.alive, ready=lambda: self.wrong, role=lambda: self.role
         )
@@ -112,7 +114,7 @@ class Operator:
         lease = Lease(
             self.api,
             namespace=settings.operator_namespace,
-            name=settings.lease_name,
+            name=lease_of(settings.lease_name, settings.shard, settings.shards),
             identity=self.identity,
             seconds=settings.lease_seconds,
             renew_seconds=settings.renew_seconds,

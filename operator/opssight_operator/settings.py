@@ -21,6 +21,8 @@ class Settings:
     log_level: str = "INFO"
     leader_election: bool = True
     lease_name: str = "opssight-operator"
+    shards: int = 1  # by uid, each with its own replicas and Lease
+    shard: int = 0  # which of them this replica serves, from 0
     lease_seconds: float = 15.0  # a replica that has not renewed for so long is dead
     renew_seconds: float = 4.0
     shutdown_seconds: float = 8.0  # what a graceful stop may take
@@ -41,6 +43,15 @@ class Settings:
     max_backoff_seconds: float = 300.0
     cache_bytes: int = 268_435_456  # of fetched windows
     late_sample_seconds: float = 300.0  # the newest samples are fetched again for so long, as some come late
+
+    def __post_init__(self) -> None:
+        if self.shards < 1:
+            raise ValueError(f"OPSSIGHT_SHARDS is {self.shards}; it must be 1 or more")
+        if not 0 <= self.shard < self.shards:
+            raise ValueError(
+                f"OPSSIGHT_SHARD is {self.shard}; it must be from 0 to {self.shards - 1}, "
+                f"as OPSSIGHT_SHARDS is {self.shards}"
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -116,6 +116,9 @@ class Telemetry:
         )
         self._resources = Gauge("opssight_resources", "Resources that are watched.", ("kind",), registry=self.registry)
         self._leader = Gauge("opssight_leader", "1 while this replica leads.", registry=self.registry)
+        self._shard = Gauge("opssight_shard", "Shard that this replica serves, from 0.", registry=self.registry)
+        self._shards = Gauge("opssight_shards", "Shards that there are, as this replica knows.", registry=self.registry)
+        self._shards.set(1)
         build = Info("opssight_build", "Versions of the operator and of Python.", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
         ProcessCollector(registry=self.registry)
@@ -161,6 +164,11 @@ class Telemetry:
     def leads(self, leading: bool) -> None:
         """Say whether this replica leads."""
         self._leader.set(1 if leading else 0)
+
+    def serves(self, shard: int, shards: int) -> None:
+        """Say which shard of how many this replica serves."""
+        self._shard.set(shard)
+        self._shards.set(shards)
 
     def clear_all(self) -> None:
         """Forget the gauges of every resource."""

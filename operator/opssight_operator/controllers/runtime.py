@@ -15,6 +15,7 @@ from opssight_operator.api.metrics_source import MetricsSource
 from opssight_operator.core.held import held_plan, pending_plan
 from opssight_operator.core.plan import Plan
 from opssight_operator.core.scheduling import phase
+from opssight_operator.core.sharding import shard_of
 from opssight_operator.errors import OpsSightError
 from opssight_operator.reconcile.ports import Owner, Ports
 from opssight_operator.settings import Settings
@@ -70,6 +71,8 @@ class _Held:
     """A resource, with the status as it was last written by us or read at first sight."""
 
     resource: Resource
+    ours: bool = True
+    """False for a MetricsSource of another shard, which is used here and reported there."""
     failures: int = 0
 
 
@@ -109,6 +112,10 @@ class Runtime:
     def seen(self, kind: str, body: Mapping[str, Any]) -> None:
         """A resource exists and looks like this; anything but a new spec changes no schedule."""
         key = key_of(kind, body)
+        ours = shard_of(body["metadata"]["uid"], self._settings.shards) == self._settings.shard
+        if not ours and kind != "MetricsSource":
+            self._forget(key)  # if there was one of that name, it is gone
+            return
         try:
             resource = KINDS[kind].parse(body)
         except ValidationError as error:
@@ -125,11 +132,14 @@ class Runtime:
             current = resource.status.observed_generation == resource.metadata.generation
             spread = min(SPREAD_SECONDS, interval_of(resource, self._settings))
             delay = phase(resource.metadata.uid, spread) if current else 0.0
-        self._number[kind] += key not in self._held
-        self._held[key] = _Held(resource)
+        self._number[kind] += ours - (known is not None and known.ours)
+        self._held[key] = _Held(resource, ours)
         self._counters.watched(kind, self._number[kind])
         if isinstance(resource, MetricsSource):
             self._source_seen(resource)
+        if not ours:
+            self.scheduler.drop(key)
+            return
         self.scheduler.put(
             key,
             uid=resource.metadata.uid,
@@ -147,7 +157,7 @@ class Runtime:
         known = self._held.pop(key, None)
         if known is None:
             return
-        self._number[key[0]] -= 1
+        self._number[key[0]] -= known.ours
         self._counters.watched(key[0], self._number[key[0]])
         self._ports.telemetry.clear_gauges(owner_of(key, known.resource))
         if isinstance(known.resource, MetricsSource):
