@@ -43,6 +43,8 @@ MADE_BY_THE_CHART = frozenset(
         "health_port",
         "leader_election",
         "lease_name",
+        "shards",
+        "shard",
     }
 )
 """Settings that follow from other values, or from the pod."""

@@ -143,13 +143,14 @@ def operator() -> Json:
         [variable("job", "Job", "label_values(opssight_leader, job)")],
         [
             panel(
-                "Replicas that lead",
-                "One. With none nothing is learned or scored; recorded thresholds stay in force.",
-                query(f"sum(opssight_leader{{{own}}})"),
+                "Shards without a leader",
+                "None. Without one nothing is learned or scored; recorded thresholds stay. Less than none are leaders "
+                "too many.",
+                query(f"max(opssight_shards{{{own}}}) - sum(opssight_leader{{{own}}})"),
                 kind="stat",
                 width=4,
                 height=4,
-                thresholds=((None, "red"), (1, "green"), (2, "red")),
+                thresholds=((None, "red"), (0, "green"), (1, "red")),
             ),
             panel(
                 "Resources",

@@ -64,16 +64,32 @@ def outcome(observed: int) -> dict[str, str]:
 
 
 LEADS = constant("opssight_leader", 1)
+ONE_SHARD = constant("opssight_shards", 1)
+THREE_SHARDS = constant("opssight_shards", 3)
 BUILD = constant("opssight_build_info", 1)
 CASES = {
     "nobody leads": Case("OpsSightNoLeader", constant("opssight_leader", 0), 1),
     "nobody is there": Case("OpsSightNoLeader", {}, 1),
     "one of two leads": Case("OpsSightNoLeader", LEADS | constant("opssight_leader", 0, OTHER), 0),
-    "two lead": Case("OpsSightSeveralLeaders", LEADS | constant("opssight_leader", 1, OTHER), 1),
+    "two lead": Case("OpsSightSeveralLeaders", ONE_SHARD | LEADS | constant("opssight_leader", 1, OTHER), 1),
     "one leads and one stands by": Case("OpsSightSeveralLeaders", LEADS | constant("opssight_leader", 0, OTHER), 0),
+    "two of three shards are led": Case(
+        "OpsSightShardUnserved", THREE_SHARDS | LEADS | constant("opssight_leader", 1, OTHER), 1
+    ),
+    "two of three lead, which are not too many": Case(
+        "OpsSightSeveralLeaders", THREE_SHARDS | LEADS | constant("opssight_leader", 1, OTHER), 0
+    ),
+    "the only shard is led": Case("OpsSightShardUnserved", ONE_SHARD | LEADS, 0),
+    "an update that stopped half-way": Case(
+        "OpsSightShardsDisagree", ONE_SHARD | constant("opssight_shards", 2, OTHER), 1
+    ),
+    "all agree": Case("OpsSightShardsDisagree", ONE_SHARD | constant("opssight_shards", 1, OTHER), 0),
     "two installs with a leader each": Case(
         "OpsSightSeveralLeaders",
-        constant("opssight_leader", 1) | constant("opssight_leader", 1, 'namespace="other",job="o",instance="c"'),
+        ONE_SHARD
+        | LEADS
+        | constant("opssight_leader", 1, 'namespace="other",job="o",instance="c"')
+        | constant("opssight_shards", 1, 'namespace="other",job="o",instance="c"'),
         0,
     ),
     "resources and no run": Case("OpsSightStandsStill", constant("opssight_resources", 3) | total("Reconciled", 0), 1),

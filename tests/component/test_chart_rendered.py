@@ -223,3 +223,24 @@ def test_two_releases_share_no_clusterwide_name() -> None:
         return {(d["kind"], d["metadata"]["name"]) for d in documents if "namespace" not in d["metadata"]}
 
     assert clusterwide("opssight-system") and not clusterwide("opssight-system") & clusterwide("other")
+
+
+def test_each_shard_is_a_deployment_that_selects_its_own_pods_and_knows_its_number() -> None:
+    documents = rendered("--set", "shards=3,replicas=2")
+    deployments = [document for document in documents if document["kind"] == "Deployment"]
+    assert [d["metadata"]["name"] for d in deployments] == [f"{RELEASE}-{shard}" for shard in range(3)]
+    served = set()
+    for shard, deployment in enumerate(deployments):
+        selector, labels = (
+            deployment["spec"]["selector"]["matchLabels"],
+            deployment["spec"]["template"]["metadata"]["labels"],
+        )
+        assert selector["opssight.dev/shard"] == labels["opssight.dev/shard"] == str(shard)
+        read = settings_of([deployment])
+        served.add((read.shard, read.shards, read.lease_name))
+        (spread, _) = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        assert spread["labelSelector"]["matchLabels"] == selector
+    assert served == {(shard, 3, RELEASE) for shard in range(3)}
+    budgets = [d["spec"]["selector"]["matchLabels"]["opssight.dev/shard"] for d in documents if "Budget" in d["kind"]]
+    assert budgets == ["0", "1", "2"]
+    assert "opssight.dev/shard" not in one(documents, "Service")["spec"]["selector"]

@@ -32,6 +32,18 @@ app.kubernetes.io/name: {{ include "opssight.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Labels and names of one shard; a single one has the plain ones. Called with (dict "root" $ "shard" number). */}}
+{{- define "opssight.shardSelector" -}}
+{{ include "opssight.selector" .root }}
+{{- if gt (int .root.Values.shards) 1 }}
+opssight.dev/shard: {{ .shard | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "opssight.shardName" -}}
+{{ include "opssight.fullname" .root }}{{ if gt (int .root.Values.shards) 1 }}-{{ .shard }}{{ end }}
+{{- end -}}
+
 {{- define "opssight.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "opssight.selector" . }}
