@@ -71,6 +71,7 @@ def operator_environment(cluster: Cluster, metrics_port: int, health_port: int, 
         "KUBECONFIG": str(kubeconfig),
         "OPSSIGHT_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
         "OPSSIGHT_METRICS_HOST": "127.0.0.1",
+        "OPSSIGHT_ALLOW_PATCH": "true",
         "OPSSIGHT_METRICS_PORT": str(metrics_port),
         "OPSSIGHT_HEALTH_PORT": str(health_port),
     }

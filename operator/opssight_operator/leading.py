@@ -15,6 +15,7 @@ import kopf
 from .adapters.compute import ThreadCompute
 from .adapters.kubernetes import KubeApi, PrometheusRules, Statuses
 from .adapters.kubernetes.lookups import Lookups
+from .adapters.kubernetes.patches import PatchTargets
 from .adapters.prometheus.sources import Sources
 from .adapters.recorder import EventRecorder
 from .adapters.telemetry import Telemetry
@@ -57,7 +58,9 @@ class Leading:
         )
         self._compute = ThreadCompute(settings.compute_threads)
         recorder = EventRecorder(api, controller="opssight.dev/operator", instance=identity)
-        ports = Ports(self._sources, PrometheusRules(api), Statuses(api), recorder, telemetry, self._compute)
+        ports = Ports(
+            self._sources, PrometheusRules(api), Statuses(api), recorder, telemetry, self._compute, PatchTargets(api)
+        )
         self._runtime = Runtime(ports, self._sources, telemetry, settings)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -26,6 +26,7 @@ class Settings:
     lease_seconds: float = 15.0  # a replica that has not renewed for so long is dead
     renew_seconds: float = 4.0
     shutdown_seconds: float = 8.0  # what a graceful stop may take
+    allow_patch: bool = False  # whether mode Patch may change rules that are not ours
     fetch_threads: int = 8
     compute_threads: int = 2
     max_concurrent_reconciles: int = 8

@@ -113,6 +113,35 @@ ACCEPTED: dict[str, Manifest] = {
         outcome={"action": "Report", "after": "12h", "until": "2w", "hold": "0s"},
         delivery={"mode": "Record", "record": {"ruleLabels": {"release": "prometheus"}}},
     ),
+    "a policy that renders its alert, with everything": policy(
+        perLabels=["service"],
+        alert={"name": "ManyErrors", "labels": {"severity": "critical"}},
+        delivery={
+            "mode": "Render",
+            "render": {
+                "expr": "error_ratio > $threshold",
+                "default": "0.05",
+                "labels": {"team": "{{ $labels.team }}"},
+                "annotations": {"runbook_url": "https://runbooks.example.com/errors"},
+                "ruleLabels": {"release": "prometheus"},
+                "interval": "30s",
+                "volumeGuard": {"expr": "sum by (service) (rate(requests_total[5m]))", "min": "0.5"},
+                "recover": {"margin": "0.2"},
+            },
+        },
+    ),
+    "a policy that patches one number, with everything": policy(
+        delivery={
+            "mode": "Patch",
+            "patch": {
+                "target": {"name": "kube-prometheus-rules"},
+                "group": "node-exporter",
+                "alert": "NodeFilesystemAlmostOutOfSpace",
+                "labels": {"severity": "warning"},
+                "literal": {"occurrence": 2, "metric": "node_filesystem_avail_bytes", "value": "5"},
+            },
+        }
+    ),
     **{
         f"a policy with every parameter of {kind}": policy(
             estimator={"type": kind, kind[0].lower() + kind[1:]: parameters}
@@ -436,7 +465,42 @@ REFUSED: dict[str, Refused] = {
         policy(seasonal={"minWeeks": 0}), ("spec.seasonal.minWeeks", "0", "greater than or equal to 1")
     ),
     "a mode that is none": Refused(
-        policy(delivery={"mode": "Patch"}), ("spec.delivery.mode", '"Patch"', '"Recommend", "Record"')
+        policy(delivery={"mode": "Overwrite"}), ("spec.delivery.mode", '"Overwrite"', '"Recommend", "Record"')
+    ),
+    "a patch of nothing": Refused(policy(delivery={"mode": "Patch"}), ("spec.delivery", "delivery.patch must be set")),
+    "a patch for several thresholds": Refused(
+        policy(perLabels=["a"], delivery={"mode": "Patch", "patch": {"target": {"name": "a"}, "alert": "A"}}),
+        ("spec.perLabels", "must be empty when delivery.mode is Patch"),
+    ),
+    "a patch in the block of another mode": Refused(
+        policy(delivery={"mode": "Record", "patch": {"target": {"name": "a"}, "alert": "A"}}),
+        ("spec.delivery", "delivery.mode is Record", "only when mode is Patch"),
+    ),
+    "a rendered alert without a name": Refused(
+        policy(delivery={"mode": "Render"}), ("spec.alert", "alert.name must be set when delivery.mode is Render")
+    ),
+    "an alert that speaks for another namespace": Refused(
+        policy(
+            alert={"name": "A", "labels": {"namespace": "bank"}},
+            delivery={"mode": "Render", "render": {"labels": {}}},
+        ),
+        ("spec.alert", "must not set namespace"),
+    ),
+    "an alert whose other labels speak for another namespace": Refused(
+        policy(alert={"name": "A"}, delivery={"mode": "Render", "render": {"labels": {"namespace": "bank"}}}),
+        ("spec.delivery.render.labels", "must not set namespace"),
+    ),
+    "thresholds by label without a default": Refused(
+        policy(alert={"name": "A"}, perLabels=["a"], delivery={"mode": "Render"}),
+        ("spec.delivery", "render.default must be set"),
+    ),
+    "a template without a threshold": Refused(
+        policy(alert={"name": "A"}, delivery={"mode": "Render", "render": {"expr": "up == 0"}}),
+        ("spec.delivery.render.expr", "must hold $threshold"),
+    ),
+    "a level of recovery at the threshold": Refused(
+        policy(alert={"name": "A"}, delivery={"mode": "Render", "render": {"recover": {"margin": "0"}}}),
+        ("spec.delivery.render.recover.margin", '"0"', "above 0"),
     ),
     "the block of another mode": Refused(
         policy(delivery={"record": {"ruleLabels": {"a": "b"}}}),

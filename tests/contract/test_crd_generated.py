@@ -21,6 +21,8 @@ GOOD = {
     Reason.LEARNED,
     Reason.RECOMMEND_ONLY,
     Reason.RECORDED,
+    Reason.RENDERED,
+    Reason.PATCHED,
     Reason.AS_PREDICTED,
     Reason.ANSWERING,
 }

@@ -73,6 +73,14 @@ class Reason(StrEnum):
     LEARNED = "Learned"
     RECOMMEND_ONLY = "RecommendOnly"
     RECORDED = "Recorded"
+    RENDERED = "Rendered"
+    PATCHED = "Patched"
+    PATCH_DISABLED = "PatchDisabled"
+    CONSENT_MISSING = "ConsentMissing"
+    MANAGED_ELSEWHERE = "ManagedElsewhere"
+    AMBIGUOUS_TARGET = "AmbiguousTarget"
+    TARGET_TAKEN = "TargetTaken"
+    TARGET_REVERTED = "TargetReverted"
     HELD = "Held"
     NOT_JUDGED = "NotJudged"
     AS_PREDICTED = "AsPredicted"
@@ -113,6 +121,14 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.LEARNED: "A threshold was learned from the history window.",
     Reason.RECOMMEND_ONLY: "The mode is Recommend: the threshold is in status and metrics, and nothing is written.",
     Reason.RECORDED: "The threshold is recorded by the owned PrometheusRule.",
+    Reason.RENDERED: "The alert with the threshold stands in the owned PrometheusRule.",
+    Reason.PATCHED: "The number in the alert that the policy names is the threshold.",
+    Reason.PATCH_DISABLED: "The mode is Patch, and the operator runs without OPSSIGHT_ALLOW_PATCH.",
+    Reason.CONSENT_MISSING: "The PrometheusRule to patch does not have the label opssight.dev/patch=allowed.",
+    Reason.MANAGED_ELSEWHERE: "Argo CD, Flux, Helm or a controller writes the PrometheusRule and would undo a patch.",
+    Reason.AMBIGUOUS_TARGET: "Several alerts or several numbers fit the patch; the message lists them.",
+    Reason.TARGET_TAKEN: "An older policy patches the same number; the message names it.",
+    Reason.TARGET_REVERTED: "Somebody set the patched number back again and again; it is left to them.",
     Reason.HELD: "A guardrail holds the current threshold; status.thresholds says which one and why.",
     Reason.NOT_JUDGED: "No delivered change is old enough (outcome.after) to compare its alerts with the prediction.",
     Reason.AS_PREDICTED: "The alert episodes since the last change are within the predicted range.",

@@ -63,6 +63,19 @@ REMEDY: dict[Reason, str] = {
         "would take, look at the version and the flags of prometheus-operator."
     ),
     Reason.RULE_UNHEALTHY: "The message has the error of Prometheus; often two series match where one may.",
+    Reason.PATCH_DISABLED: ("Let whoever runs the operator set OPSSIGHT_ALLOW_PATCH=true, or choose Record or Render."),
+    Reason.CONSENT_MISSING: (
+        "Ask whoever owns the PrometheusRule to allow it: kubectl label prometheusrule NAME opssight.dev/patch=allowed."
+    ),
+    Reason.MANAGED_ELSEWHERE: (
+        "Change the number where the object comes from (opssight diff prints the change), or choose Record or Render."
+    ),
+    Reason.AMBIGUOUS_TARGET: "Set patch.group, patch.labels or patch.literal so that one of the listed ones is left.",
+    Reason.TARGET_TAKEN: "Delete one of the two policies, or let this one name another alert or number.",
+    Reason.TARGET_REVERTED: (
+        "Find who else writes the PrometheusRule (kubectl get --show-managed-fields). Any change of the policy's spec "
+        "makes it try again."
+    ),
     Reason.HELD: "Nothing, unless the guardrail is wrong; status.thresholds names it.",
     Reason.NOT_JUDGED: "Nothing, it takes outcome.after; a policy in the mode Recommend delivers nothing to judge.",
     Reason.TOO_MANY_EPISODES: (

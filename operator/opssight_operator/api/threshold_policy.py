@@ -17,7 +17,7 @@ from .base import (
     Resource,
     list_set,
 )
-from .delivery import Delivery
+from .delivery import DELIVERY_RULES, Delivery
 from .estimators import Estimator
 from .history import AlertName, History
 from .outcome import Outcome
@@ -122,6 +122,7 @@ class ThresholdPolicySpec(KubeModel):
             field=".perLabels",
         ),
         *SEASONAL_RULES,
+        *DELIVERY_RULES,
     )
 
 

@@ -104,6 +104,25 @@ class ThresholdChange(KubeModel):
     """observedEpisodesPerWeek is what came of it until now, or until the next change."""
 
 
+class PatchStatus(KubeModel):
+    """The number that was patched, and what the alert was before."""
+
+    target: Annotated[str, StringConstraints(max_length=253)]
+    """target is the name of the PrometheusRule."""
+    group: Annotated[str, StringConstraints(max_length=253)]
+    """group of rules."""
+    alert: Annotated[str, StringConstraints(max_length=253)]
+    """alert that was patched."""
+    occurrence: Annotated[int, Field(ge=1)]
+    """occurrence of the number in the expression, counted from 1."""
+    value: Number
+    """value that was last written."""
+    original: Annotated[str, StringConstraints(max_length=8192)]
+    """original expression of the alert, as its owner wrote it."""
+    reverts: Annotated[int, Field(ge=0)] = 0
+    """reverts is how often somebody has set the number back."""
+
+
 class ThresholdPolicyStatus(KubeModel):
     """What was learned and delivered; written when its meaning changes."""
 
@@ -126,3 +145,5 @@ class ThresholdPolicyStatus(KubeModel):
     digest: Digest | None = None
     """digest of the expression, the bound and perLabels that the thresholds speak about; when it changes they start
     anew."""
+    patch: PatchStatus | None = None
+    """patch says what was changed in somebody's alert, and how the alert was before."""

@@ -41,3 +41,5 @@ async def _apply_rule(plan: Plan[Any], owner: Owner, ports: Ports) -> None:
         await ports.rules.apply(owner, plan.rule.rule)
     elif isinstance(plan.rule, RemoveRule):
         await ports.rules.remove(owner, plan.rule.name)
+    if plan.patch is not None:
+        await ports.targets.patch(owner, plan.patch)

@@ -7,8 +7,12 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "opssight-operator"
 OWNER_KIND_LABEL = "opssight.dev/owner-kind"
 OWNER_NAME_LABEL = "opssight.dev/owner-name"
+PATCH_CONSENT_LABEL = "opssight.dev/patch"
+PATCH_CONSENT = "allowed"
+PATCH_ORIGINALS = "opssight.dev/originals"  # annotation of a patched object: what stood there before, by policy
 
 THRESHOLD_RECORD = "opssight:threshold"
+RECOVER_RECORD = "opssight:threshold_recover"
 HOUR_RECORD = "opssight:hour_of_week"
 THRESHOLD_GAUGE = "opssight_threshold"
 PROPOSED_GAUGE = "opssight_threshold_proposed"

@@ -82,6 +82,25 @@ def find_literals(expression: str) -> tuple[Literal, ...]:
     return tuple(found)
 
 
+def numbers_in(expression: str) -> tuple[float, ...] | None:
+    """The values of all number literals of an expression in their order; None for what does not parse.
+
+    Prometheus prints an expression in a form of its own, and these stay as they are.
+    """
+    found: list[float] = []
+
+    def visit(node: Any) -> bool:
+        if isinstance(node, promql_parser.NumberLiteral):
+            found.append(float(node.val))
+        return True
+
+    try:
+        promql_parser.walk(parse(expression), pre_visit=visit)
+    except InvalidQuery:
+        return None
+    return tuple(found)
+
+
 def choose_literal(
     expression: str, bound: str | None = None, metric: str | None = None, occurrence: int | None = None
 ) -> Literal:

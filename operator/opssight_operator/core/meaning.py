@@ -91,7 +91,7 @@ def _said(condition: Condition) -> tuple[str, str]:
     if condition.status != "True":
         return condition.reason, re.sub(r"\d+", "#", condition.message)
     # Whether a threshold is held back just now is no news about its delivery.
-    return (Reason.RECORDED if condition.reason == Reason.HELD else condition.reason), ""
+    return (Reason.RECORDED if condition.reason in (Reason.HELD, Reason.RENDERED) else condition.reason), ""
 
 
 def _heartbeat_due(now: float, interval: float, heartbeat: float, uid: str) -> bool:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .targets import Target
 
 FloatArray = NDArray[np.float64]
 Labels = Mapping[str, str]
@@ -103,14 +106,17 @@ class DetectorObservation:
 class PolicyObservation:
     """Everything a ThresholdPolicy's decision rests on. The newest row says whether the alert would fire now.
 
-    ``incidents`` has a sample wherever history must teach nothing (``core.exclusion``), ``alerts`` wherever the
-    alert that uses the threshold was firing (``core.outcome``).
+    ``matchers`` are those that the source enforces on this namespace; ``target`` is the object to patch, None when
+    there is none. ``incidents`` has a sample wherever history must teach nothing (``core.exclusion``), ``alerts``
+    wherever the alert that uses the threshold was firing (``core.outcome``).
     """
 
     history: Frame
     rule: RuleObservation = RuleObservation()
     incidents: Frame | None = None
     alerts: Frame | None = None
+    matchers: Labels = field(default_factory=dict)
+    target: Target | None = None
 
 
 Flavour = Literal["Prometheus", "Thanos", "Mimir", "VictoriaMetrics", "Unknown"]

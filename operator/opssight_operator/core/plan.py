@@ -63,6 +63,23 @@ RuleIntent = KeepRule | RemoveRule | ApplyRule
 
 
 @dataclass(frozen=True, slots=True)
+class PatchTarget:
+    """Change one expression in somebody's PrometheusRule, if the object is still the one that was read.
+
+    ``annotations`` are all annotations of the object as they are to be.
+    """
+
+    name: str
+    resource_version: str
+    group_index: int
+    rule_index: int
+    alert: str
+    before: str
+    after: str
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan(Generic[StatusT]):
     """The outcome of one reconcile.
 
@@ -78,3 +95,4 @@ class Plan(Generic[StatusT]):
     gauges: tuple[Gauge, ...] | None  # None keeps the exported gauges as they are
     outcome: str
     retry_after: float | None = None
+    patch: PatchTarget | None = None

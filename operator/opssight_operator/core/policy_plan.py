@@ -12,6 +12,7 @@ from ..api.threshold_status import ThresholdChange, ThresholdPolicyStatus
 from ..errors import InvalidSpec, TooMuchData
 from ..settings import Settings
 from .conditions import Verdict, shortened, verdict_of, with_verdicts
+from .delivery import Delivered, deliver, left_behind, owns_rule, with_number_in_place, written_reason
 from .events import capped, ready_events
 from .evidence import Groups, groups_of, learn
 from .gauges import quality_gauges, threshold_gauges
@@ -21,7 +22,7 @@ from .observation import PolicyObservation, RuleObjectState, RuleObservation
 from .outcome import Watch, with_observed
 from .outcome_verdict import outcome_verdict
 from .plan import Event, KeepRule, Plan, RuleIntent, RuleObject
-from .rules import policy_rule, rule_intent, rule_size
+from .rules import rule_intent, rule_size
 from .series import described
 from .thresholds import (
     MAX_CHANGES,
@@ -49,19 +50,22 @@ def evaluate(
     _check_labels(policy, groups, observation.history.n_series)
     evidence = learn(spec, observation.history, groups, observation.incidents, now)
     watch = Watch(observation.alerts, window.start, now, _is_loaded(previous.conditions, observation.rule))
-    made = decisions(policy, evidence, known_before(policy, observation.rule, now), now, window.interval, watch)
+    known = with_number_in_place(known_before(policy, observation.rule, now), policy, observation, settings)
+    made = decisions(policy, evidence, known, now, window.interval, watch)
     current = [(decision.labels, decision.level) for decision in made if decision.level is not None]
-    desired = policy_rule(policy, current, now) if spec.delivery.mode == "Record" and current else None
-    _check_size(desired)
-    intent = _intent(policy, desired, observation)
-    verdicts = _verdicts(policy, made, groups, desired, observation)
-    if desired is not None:
+    delivered = deliver(policy, current, observation, now, settings)
+    _check_size(delivered.rule)
+    intent = _intent(policy, delivered.rule, observation)
+    verdicts = _verdicts(policy, made, groups, delivered, observation)
+    if delivered.rule is not None:
         loaded = verdicts[ConditionType.RULE_LOADED]
         verdicts[ConditionType.RULE_LOADED] = overdue(loaded, previous.conditions, now, patience(settings))
     verdicts[ConditionType.AS_PREDICTED] = outcome_verdict(spec, made, now)
     generation = policy.metadata.generation
     conditions = with_verdicts(previous.conditions, verdicts, generation=generation, now=now)
     learned = {"conditions": conditions, "observed_generation": generation}
+    if delivered.patch_status is not None:
+        learned["patch"] = delivered.patch_status
     changed = []
     if current:
         shown = listed(spec, made)
@@ -95,11 +99,12 @@ def evaluate(
         ),
         outcome=str(verdicts[ConditionType.READY].reason),
         retry_after=next_look(intent, conditions, now, window.interval, settings),
+        patch=delivered.patching.write if delivered.patching else None,
     )
 
 
 def _intent(policy: ThresholdPolicy, desired: RuleObject | None, observation: PolicyObservation) -> RuleIntent:
-    if desired is None and policy.spec.delivery.mode == "Record":
+    if desired is None and owns_rule(policy):
         return KeepRule()  # nothing is known that would be better than what stands there
     return rule_intent("ThresholdPolicy", policy.metadata.name, desired, observation.rule)
 
@@ -108,18 +113,20 @@ def _verdicts(
     policy: ThresholdPolicy,
     made: Sequence[Decision],
     groups: Groups,
-    desired: RuleObject | None,
+    delivered: Delivered,
     observation: PolicyObservation,
 ) -> dict[ConditionType, Verdict]:
     data = _data_available(policy, made, groups, observation)
     known = [d for d in made if d.current is not None]
-    records = policy.spec.delivery.mode == "Record"
+    records, desired, patching = owns_rule(policy), delivered.rule, delivered.patching
     foreign = records and observation.rule.state is RuleObjectState.FOREIGN
     conflict = Verdict("False", Reason.NAME_CONFLICT, "the PrometheusRule of our name belongs to somebody else")
     if foreign:
         ready = conflict
     elif data.status == "False":
         ready = data
+    elif patching is not None and patching.applied.status == "False":
+        ready = patching.applied
     else:
         ready = Verdict("True", Reason.RECONCILED, f"{_thresholds(len(known))}{_held(made)}")
     if not known:
@@ -129,9 +136,11 @@ def _verdicts(
         recommended = Verdict(
             "True", Reason.LEARNED, f"{_thresholds(len(known))} learned from {policy.spec.history.window}"
         )
-        applied = conflict if foreign else _applied(made, len(known), desired)
-    if records and desired is None and not foreign:
-        loaded = Verdict("False", Reason.NOT_LOADED, "there is no threshold to record yet")
+        applied = conflict if foreign else _applied(policy, made, len(known), desired)
+    if patching is not None:
+        applied, loaded = patching.applied, patching.loaded
+    elif records and desired is None and not foreign:
+        loaded = Verdict("False", Reason.NOT_LOADED, "there is no threshold to deliver yet")
     else:
         loaded = conflict if foreign else rule_verdict(desired, observation.rule)
     return {
@@ -170,12 +179,14 @@ def _data_available(
     )
 
 
-def _applied(made: Sequence[Decision], known: int, desired: RuleObject | None) -> Verdict:
+def _applied(policy: ThresholdPolicy, made: Sequence[Decision], known: int, desired: RuleObject | None) -> Verdict:
+    before = left_behind(policy)
     if desired is None:
-        return Verdict("True", Reason.RECOMMEND_ONLY, "the threshold is in status and metrics; no rule is written")
-    held = held_back(made)
-    message = f"{_thresholds(known)} recorded by the PrometheusRule {desired.name}{_held(made)}"
-    return Verdict("True", Reason.HELD if held else Reason.RECORDED, message)
+        message = f"the threshold is in status and metrics; no rule is written{before}"
+        return Verdict("True", Reason.RECOMMEND_ONLY, message)
+    held, reason = held_back(made), written_reason(policy)
+    message = f"{_thresholds(known)} {reason.lower()} by the PrometheusRule {desired.name}{_held(made)}{before}"
+    return Verdict("True", Reason.HELD if held else reason, message)
 
 
 def _held(made: Sequence[Decision]) -> str:

@@ -23,6 +23,7 @@ from .conventions import (
 from .digests import digest
 from .hour_rule import hour_rule, table_expression, table_of
 from .hours import HourTable
+from .literals import numbers_in
 from .numbers import decimal_text
 from .observation import Labels, RuleObjectState, RuleObservation
 from .plan import ApplyRule, KeepRule, RemoveRule, RuleIntent, RuleObject
@@ -48,7 +49,7 @@ def detector_rule(detector: AnomalyDetector) -> RuleObject | None:
     }
     if alert.keep_firing_for is not None and seconds(alert.keep_firing_for) > 0:
         rule["keep_firing_for"] = duration(seconds(alert.keep_firing_for))
-    return _rule_object("AnomalyDetector", meta.namespace, meta.name, [rule], alert.rule_labels)
+    return rule_object("AnomalyDetector", meta.namespace, meta.name, [rule], alert.rule_labels)
 
 
 def _annotations(alert: Alert, namespace: str, name: str) -> dict[str, str]:
@@ -80,7 +81,7 @@ def policy_rule(policy: ThresholdPolicy, thresholds: Iterable[tuple[Labels, Leve
     if seasonal is not None:
         rules.insert(0, hour_rule(seasonal.time_zone, now, own))
     record = policy.spec.delivery.record
-    return _rule_object("ThresholdPolicy", meta.namespace, meta.name, rules, record.rule_labels if record else {})
+    return rule_object("ThresholdPolicy", meta.namespace, meta.name, rules, record.rule_labels if record else {})
 
 
 def threshold_labels(policy: ThresholdPolicy, labels: Labels) -> dict[str, str]:
@@ -119,12 +120,13 @@ def recorded_levels(
 
 
 def delivered_value(expr: str) -> float | tuple[float, ...] | None:
-    """What an expression of ours delivers, to compare it with what Prometheus prints: a number, or 168 of them."""
+    """What an expression of ours delivers, to compare it with what Prometheus prints: a number, 168 of them, or for an
+    alert the numbers that it holds."""
     value = vector_value(expr)
     if value is not None:
         return value
     table = table_of(expr, "UTC")
-    return None if table is None else table.values
+    return numbers_in(expr) if table is None else table.values
 
 
 def vector_value(expr: str) -> float | None:
@@ -164,11 +166,18 @@ def rule_intent(kind: str, name: str, desired: RuleObject | None, observed: Rule
     return KeepRule() if same else ApplyRule(desired)
 
 
-def _rule_object(
-    kind: str, namespace: str, name: str, rules: Sequence[Mapping[str, Any]], extra_labels: Mapping[str, str]
+def rule_object(
+    kind: str,
+    namespace: str,
+    name: str,
+    rules: Sequence[Mapping[str, Any]],
+    extra_labels: Mapping[str, str],
+    interval: str | None = None,
 ) -> RuleObject:
+    """A PrometheusRule of ours with one group, named after the resource that owns it."""
     labels = {**extra_labels, MANAGED_BY_LABEL: MANAGED_BY, OWNER_KIND_LABEL: kind}
     if len(name) <= _LABEL_VALUE_LENGTH:
         labels[OWNER_NAME_LABEL] = name
-    groups = ({"name": rule_group_name(kind, namespace, name), "rules": list(rules)},)
+    head = {"interval": interval} if interval else {}
+    groups = ({"name": rule_group_name(kind, namespace, name), **head, "rules": list(rules)},)
     return RuleObject(rule_object_name(kind, name), labels, groups, rule_digest(labels, groups))

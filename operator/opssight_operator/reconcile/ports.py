@@ -5,13 +5,14 @@ Every method raises errors of ``opssight_operator.errors`` and nothing else; ada
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ..api.metrics_source import MetricsSource
 from ..core.observation import Frame, LoadedRule, RuleObservation, ServerInfo
-from ..core.plan import Event, Gauge, RuleObject
+from ..core.plan import Event, Gauge, PatchTarget, RuleObject
+from ..core.targets import Target
 
 T = TypeVar("T")
 
@@ -29,6 +30,11 @@ class Owner:
 
 class MetricSource(Protocol):
     """One Prometheus, seen with the rights of one namespace: its matchers are already enforced."""
+
+    @property
+    def matchers(self) -> Mapping[str, str]:
+        """The label matchers that every query of this namespace carries."""
+        ...
 
     async def range(self, expr: str, start: float, end: float, step: float) -> Frame:
         """Samples of ``expr`` at ``start, start + step, ...`` up to and including ``end`` (seconds)."""
@@ -68,6 +74,18 @@ class RuleStore(Protocol):
 
     async def remove(self, owner: Owner, name: str) -> None:
         """Delete the object if ``owner`` owns it; nothing happens when it is absent."""
+        ...
+
+
+class Targets(Protocol):
+    """Somebody's PrometheusRules, which mode Patch changes one number of."""
+
+    async def observe(self, owner: Owner, name: str) -> Target | None:
+        """The object of that name in the owner's namespace with the other policies that patch there, or None."""
+        ...
+
+    async def patch(self, owner: Owner, patch: PatchTarget) -> None:
+        """Change one expression; raises ``FieldConflict`` when the object is no longer the one that was read."""
         ...
 
 
@@ -117,3 +135,4 @@ class Ports:
     recorder: Recorder
     telemetry: Telemetry
     compute: Compute
+    targets: Targets

@@ -7,6 +7,7 @@ from functools import partial
 from ..api import API_VERSION
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_status import ThresholdPolicyStatus
+from ..core.delivery import owns_rule
 from ..core.estimating import estimator_for
 from ..core.exclusion import check_exclude, incident_query
 from ..core.held import held_plan, suspended_plan
@@ -20,6 +21,7 @@ from ..core.windows import HistoryWindow, history_window
 from ..errors import OpsSightError, TooMuchData
 from ..settings import Settings
 from .owned_rules import observe_rule, owner_of
+from .patch_targets import observe_target
 from .ports import MetricSource, Ports
 
 
@@ -49,8 +51,8 @@ async def _gather(
     check_seasonal(spec)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
     owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)
-    records = spec.delivery.mode == "Record"
-    rule = await observe_rule(owner, source, ports, wanted=records, conditions=resource.status.conditions)
+    wanted = owns_rule(resource)
+    rule = await observe_rule(owner, source, ports, wanted=wanted, conditions=resource.status.conditions)
     frame = await _asked("expr", source, spec.expr, window)
     if frame.values.size > settings.max_training_points:
         raise TooMuchData(
@@ -61,7 +63,8 @@ async def _gather(
     incidents = await _asked("history.exclude", source, excluded, window) if excluded else None
     firing = alert_query(spec, window.step)
     alerts = await _asked("alert.name", source, firing, window) if firing else None
-    return window, PolicyObservation(frame, rule, incidents, alerts)
+    target = await observe_target(resource, owner, source, ports, settings)
+    return window, PolicyObservation(frame, rule, incidents, alerts, source.matchers, target)
 
 
 async def _asked(field: str, source: MetricSource, query: str, window: HistoryWindow) -> Frame:

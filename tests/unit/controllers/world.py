@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +12,8 @@ from opssight_operator.api import API_VERSION
 from opssight_operator.api.metrics_source import MetricsSource
 from opssight_operator.controllers.runtime import Runtime
 from opssight_operator.core.observation import Frame, LoadedRule, RuleObservation, ServerInfo
-from opssight_operator.core.plan import Event, Gauge, RuleObject
+from opssight_operator.core.plan import Event, Gauge, PatchTarget, RuleObject
+from opssight_operator.core.targets import Target
 from opssight_operator.errors import OpsSightError, SourceMissing
 from opssight_operator.reconcile.ports import MetricSource, Owner, Ports
 from opssight_operator.settings import Settings
@@ -43,7 +44,9 @@ class World:
     order: list[str] = field(default_factory=list)
 
     def runtime(self) -> Runtime:
-        ports = Ports(_Sources(self), _Rules(self), _Statuses(self), _Recorder(self), _Telemetry(self), _Inline())
+        ports = Ports(
+            _Sources(self), _Rules(self), _Statuses(self), _Recorder(self), _Telemetry(self), _Inline(), _Targets()
+        )
         return Runtime(ports, _Sources(self), _Counters(self), self.settings, wall_clock=now, clock=now)
 
     def written(self, name: str) -> list[dict[str, Any]]:
@@ -91,6 +94,10 @@ class _Bound:
     async def rules(self, group: str) -> tuple[LoadedRule, ...]:
         return ()
 
+    @property
+    def matchers(self) -> Mapping[str, str]:
+        return {}
+
 
 @dataclass
 class _Sources:
@@ -129,6 +136,14 @@ class _Rules:
 
     async def remove(self, owner: Owner, name: str) -> None:
         self.world.removed.append(name)
+
+
+class _Targets:
+    async def observe(self, owner: Owner, name: str) -> Target | None:
+        return None
+
+    async def patch(self, owner: Owner, patch: PatchTarget) -> None:
+        raise AssertionError("nothing is patched here")
 
 
 @dataclass

@@ -18,8 +18,9 @@ from opssight_operator.core.observation import (
     RuleObservation,
     ServerInfo,
 )
-from opssight_operator.core.plan import ApplyRule, KeepRule
+from opssight_operator.core.plan import ApplyRule, KeepRule, PatchTarget
 from opssight_operator.core.rules import detector_rule
+from opssight_operator.core.targets import Target
 from opssight_operator.errors import (
     InvalidQuery,
     KubernetesUnavailable,
@@ -60,6 +61,10 @@ class Prometheus:
         names = [name for name in self.series if name.startswith(expr + "{")]
         values = np.stack([self.series[name](times) for name in names], axis=1) if names else np.empty((len(times), 0))
         return Frame(times, values, tuple(labels_of(name.split("{")[1].rstrip("}")) for name in names))
+
+    @property
+    def matchers(self) -> dict[str, str]:
+        return {}
 
     async def rules(self, group: str) -> tuple[LoadedRule, ...]:
         if self.rules_error is not None:
@@ -106,7 +111,26 @@ class Inline:
         return function()
 
 
-def ports(prometheus: Prometheus, *, rules: Rules | None = None, error: OpsSightError | None = None) -> Ports:
+@dataclass
+class Targets:
+    """Somebody's PrometheusRule, or none."""
+
+    target: Target | None = None
+
+    async def observe(self, owner: Owner, name: str) -> Target | None:
+        return self.target
+
+    async def patch(self, owner: Owner, patch: PatchTarget) -> None:
+        raise AssertionError("a use case writes nothing")
+
+
+def ports(
+    prometheus: Prometheus,
+    *,
+    rules: Rules | None = None,
+    error: OpsSightError | None = None,
+    targets: Targets | None = None,
+) -> Ports:
     unused: Any = None
     return Ports(
         sources=Sources(prometheus, error),
@@ -115,6 +139,7 @@ def ports(prometheus: Prometheus, *, rules: Rules | None = None, error: OpsSight
         recorder=unused,
         telemetry=unused,
         compute=Inline(),
+        targets=targets or Targets(),
     )
 
 

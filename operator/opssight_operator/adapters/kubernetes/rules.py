@@ -19,7 +19,8 @@ from .rule_status import refusals
 API_VERSION = "monitoring.coreos.com/v1"
 
 
-def _path(namespace: str, name: str) -> str:
+def rule_path(namespace: str, name: str) -> str:
+    """Where the API server has a PrometheusRule."""
     return f"/apis/{API_VERSION}/namespaces/{namespace}/prometheusrules/{name}"
 
 
@@ -81,7 +82,7 @@ class PrometheusRules:
         query = [("fieldManager", conventions.FIELD_MANAGER), ("force", "false")]
         try:
             await self._api.request(
-                "PATCH", _path(owner.namespace, rule.name), body=body, content_type=APPLY, query=query, what=what
+                "PATCH", rule_path(owner.namespace, rule.name), body=body, content_type=APPLY, query=query, what=what
             )
         except ApiFailure as failure:
             if failure.status == 404:
@@ -104,7 +105,7 @@ class PrometheusRules:
         try:
             await self._api.request(
                 "DELETE",
-                _path(owner.namespace, name),
+                rule_path(owner.namespace, name),
                 body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions},
                 what=f"delete PrometheusRule {owner.namespace}/{name}",
             )
@@ -117,7 +118,7 @@ class PrometheusRules:
     async def _get(self, namespace: str, name: str) -> dict[str, Any] | None:
         try:
             return await self._api.request(
-                "GET", _path(namespace, name), what=f"read PrometheusRule {namespace}/{name}"
+                "GET", rule_path(namespace, name), what=f"read PrometheusRule {namespace}/{name}"
             )
         except ApiFailure as failure:
             if failure.status == 404:

@@ -42,6 +42,11 @@ class BoundSource:
         self._cache = cache
         self._matchers = matchers
 
+    @property
+    def matchers(self) -> Mapping[str, str]:
+        """The label matchers that every query of this namespace carries."""
+        return self._matchers
+
     async def range(self, expr: str, start: float, end: float, step: float) -> Frame:
         """Samples of ``expr``, confined, at ``start, start + step, ...`` up to and including ``end``."""
         desk = self._find()

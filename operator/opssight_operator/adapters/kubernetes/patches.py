@@ -1,0 +1,102 @@
+"""PrometheusRules that belong to others: read with everything that forbids a patch, and patched in one expression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from opssight_operator.api import API_VERSION, PLURALS
+from opssight_operator.api.delivery import Patch
+from opssight_operator.core.conventions import FIELD_MANAGER
+from opssight_operator.core.plan import PatchTarget
+from opssight_operator.core.targets import Rival, Target
+from opssight_operator.errors import FieldConflict
+from opssight_operator.reconcile.ports import Owner
+
+from .client import KubeApi
+from .failures import ApiFailure, ours
+from .rules import rule_path
+
+JSON_PATCH = "application/json-patch+json"
+
+
+class PatchTargets:
+    """``ports.Targets`` over JSON patches that hold only for the object that was read.
+
+    The ``test`` is on the resourceVersion, which stands for the whole object. A ``test`` on the expression would say
+    less and often fails: the server compares with JSON in which ``<``, ``>`` and ``&`` are escaped.
+    """
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+
+    async def observe(self, owner: Owner, name: str) -> Target | None:
+        """The object and the other policies that patch in its namespace; None when it is missing."""
+        what = f"read PrometheusRule {owner.namespace}/{name}"
+        try:
+            found = await self._api.request("GET", rule_path(owner.namespace, name), what=what)
+        except ApiFailure as failure:
+            if failure.status == 404:
+                return None
+            raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
+        path = f"/apis/{API_VERSION}/namespaces/{owner.namespace}/{PLURALS['ThresholdPolicy']}"
+        policies = (await self._api.send("GET", path, what="list ThresholdPolicies")).get("items", [])
+        return _target(found, owner, policies)
+
+    async def patch(self, owner: Owner, patch: PatchTarget) -> None:
+        """One expression of the object; nothing happens unless it is exactly the one that was read."""
+        where = f"/spec/groups/{patch.group_index}/rules/{patch.rule_index}"
+        operations = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": patch.resource_version},
+            {"op": "test", "path": f"{where}/alert", "value": patch.alert},
+            {"op": "replace", "path": f"{where}/expr", "value": patch.after},
+            {"op": "add", "path": "/metadata/annotations", "value": dict(patch.annotations)},
+        ]
+        what = f"patch PrometheusRule {owner.namespace}/{patch.name}"
+        try:
+            await self._api.request(
+                "PATCH",
+                rule_path(owner.namespace, patch.name),
+                body=operations,
+                content_type=JSON_PATCH,
+                query=[("fieldManager", FIELD_MANAGER)],
+                what=what,
+            )
+        except ApiFailure as failure:
+            if failure.status in (404, 409, 422):
+                raise FieldConflict(f"{what}: the object has changed meanwhile: {failure.message}") from failure
+            raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
+
+
+def _target(found: dict[str, Any], owner: Owner, policies: list[dict[str, Any]]) -> Target:
+    metadata = found["metadata"]
+    controllers = [r for r in metadata.get("ownerReferences") or [] if r.get("controller")]
+    created = {p["metadata"].get("uid"): p["metadata"].get("creationTimestamp", "") for p in policies}
+    return Target(
+        name=metadata["name"],
+        resource_version=metadata["resourceVersion"],
+        groups=tuple(found.get("spec", {}).get("groups") or ()),
+        labels=dict(metadata.get("labels") or {}),
+        annotations=dict(metadata.get("annotations") or {}),
+        managers=tuple(str(entry.get("manager", "")) for entry in metadata.get("managedFields") or ()),
+        owner=f"{controllers[0].get('kind')} {controllers[0].get('name')}" if controllers else "",
+        created=created.get(owner.uid, ""),
+        rivals=tuple(rival for p in policies if p["metadata"].get("uid") != owner.uid and (rival := _rival(p))),
+    )
+
+
+def _rival(policy: dict[str, Any]) -> Rival | None:
+    spec, metadata = policy.get("spec", {}), policy["metadata"]
+    delivery = spec.get("delivery", {})
+    if delivery.get("mode") != "Patch":
+        return None
+    try:
+        patch = Patch.model_validate(delivery.get("patch"))
+    except ValidationError:
+        return None  # it says so in its own status
+    return Rival(metadata["name"], metadata.get("creationTimestamp", ""), patch, spec.get("bound", "Upper"))
