@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from .diff import diff
 from .errors import BadInput
 from .serve import serve
 
@@ -149,6 +150,7 @@ def validate(
         raise typer.Exit(EXIT_FINDINGS)
 
 
+app.command()(diff)
 app.command()(serve)
 
 

@@ -1,0 +1,260 @@
+"""Render and Patch on the real servers: what Prometheus evaluates, who else applies, and what of the user's is kept."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from localcluster import Cluster
+
+from component.operator_process import Lever, OperatorProcess, View, eventually, install, policy
+
+COUNTER = itertools.count()
+RULES = "/apis/monitoring.coreos.com/v1/namespaces/{}/prometheusrules/{}"
+
+
+@pytest.fixture(scope="module")
+def lever(cluster: Cluster) -> Iterator[Lever]:
+    running = Lever()
+    cluster.add_scrape_target("lever", f"127.0.0.1:{running.port}", interval="1s")
+    yield running
+    cluster.remove_scrape_target("lever")
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    install(cluster)
+    limits = {"timeout": "5s", "maxSeries": 500}
+    View(cluster, "").apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": limits})
+    running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator"), OPSSIGHT_ALLOW_PATCH="true").start()
+    try:
+        eventually("the operator leads", running.leads)
+        yield running
+    finally:
+        running.end()
+    assert "Traceback" not in running.log, running.log[-3000:]
+    assert "(403)" not in running.log, running.log[-3000:]
+
+
+@pytest.fixture
+def view(cluster: Cluster, namespace: str, operator: OperatorProcess) -> View:
+    return View(cluster, namespace)
+
+
+@pytest.fixture
+def case(cluster: Cluster, lever: Lever) -> str:
+    """A lever of its own with ten minutes of quiet history around 10."""
+    name = f"delivery{next(COUNTER)}"
+    now, dice = time.time(), random.Random(name)
+    samples = [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)]
+    cluster.remote_write([({"__name__": "lever", "case": name, "job": "lever", "instance": "lever"}, samples)])
+    lever.values[name] = 10.0
+    return name
+
+
+def theirs(case: str, *, consent: bool = True, name: str = "theirs", **labels: str) -> dict[str, Any]:
+    """An alert that a user wrote, with a comment in it."""
+    marks = {"opssight.dev/patch": "allowed"} if consent else {}
+    rules = [
+        {
+            "alert": f"Lever{case}",
+            "expr": f'lever{{case="{case}"}} > 12 # by hand\n',
+            "labels": {"severity": "warning"},
+        },
+        {"alert": f"Other{case}", "expr": f'lever{{case="{case}"}} > 99', "labels": {"severity": "page"}},
+    ]
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": name, "labels": {**marks, **labels}},
+        "spec": {"groups": [{"name": f"theirs-{case}", "rules": rules}]},
+    }
+
+
+def put(view: View, body: dict[str, Any], *options: str) -> None:
+    view.cluster.kubectl("apply", "-n", view.namespace, *options, "-f", "-", input=json.dumps(body))
+
+
+def expr_of(view: View, name: str = "theirs", rule: int = 0) -> str:
+    found = view.cluster.api("GET", RULES.format(view.namespace, name))
+    return str(found["spec"]["groups"][0]["rules"][rule]["expr"])
+
+
+def evaluated(view: View, alert: str) -> list[str]:
+    """The expressions of an alert as Prometheus has loaded them."""
+    groups = view.cluster.prometheus.rule_groups()
+    return [r["query"] for g in groups for r in g["rules"] if r["name"] == alert]
+
+
+def patching(case: str, **more: Any) -> dict[str, Any]:
+    """A policy that patches the user's alert; its threshold is not far from 10."""
+    patch = {"target": {"name": "theirs"}, "alert": f"Lever{case}"}
+    return policy(case, interval="2s", delivery={"mode": "Patch", "patch": patch}, **more)
+
+
+def current(view: View, name: str) -> str:
+    found = (view.get("tpol", name) or {}).get("status", {}).get("thresholds") or [{}]
+    return str(found[0].get("current", ""))
+
+
+def test_a_patch_changes_the_rule_that_prometheus_evaluates_and_nothing_else(view: View, case: str) -> None:
+    put(view, theirs(case))
+    view.apply("ThresholdPolicy", "patch", patching(case))
+    view.reaches("tpol", "patch", "Patched", "Applied")
+    view.reaches("tpol", "patch", "Loaded", "RuleLoaded", seconds=60)
+    threshold = current(view, "patch")
+    assert 9 < float(threshold) < 12
+    assert expr_of(view) == f'lever{{case="{case}"}} > {threshold} # by hand\n'
+    assert expr_of(view, rule=1) == f'lever{{case="{case}"}} > 99'
+    assert evaluated(view, f"Lever{case}") == [f'lever{{case="{case}"}} > {threshold}']
+    status = view.get("tpol", "patch")["status"]  # type: ignore[index]
+    assert status["patch"]["original"] == f'lever{{case="{case}"}} > 12 # by hand\n'
+    # the policy goes, the alert stays as it is and says what it was
+    view.cluster.kubectl("delete", "tpol", "patch", "-n", view.namespace)
+    found = view.cluster.api("GET", RULES.format(view.namespace, "theirs"))
+    originals = json.loads(found["metadata"]["annotations"]["opssight.dev/originals"])
+    assert originals["patch"]["expr"] == f'lever{{case="{case}"}} > 12 # by hand\n'
+
+
+def test_without_consent_nothing_is_touched_until_it_is_given(view: View, case: str) -> None:
+    put(view, theirs(case, consent=False))
+    view.apply("ThresholdPolicy", "asks", patching(case))
+    assert "opssight.dev/patch=allowed" in view.reaches("tpol", "asks", "ConsentMissing")
+    assert "> 12 #" in expr_of(view)
+    view.cluster.kubectl("label", "prometheusrule", "theirs", "opssight.dev/patch=allowed", "-n", view.namespace)
+    view.reaches("tpol", "asks", "Patched", "Applied")
+
+
+def test_a_missing_target_is_said_and_found_when_it_comes(view: View, case: str) -> None:
+    view.apply("ThresholdPolicy", "early", patching(case))
+    assert f"{view.namespace}/theirs" in view.reaches("tpol", "early", "TargetNotFound")
+    put(view, theirs(case))
+    view.reaches("tpol", "early", "Patched", "Applied")
+
+
+def test_of_two_policies_the_older_has_the_number(view: View, case: str) -> None:
+    put(view, theirs(case))
+    view.apply("ThresholdPolicy", "zz-older", patching(case))
+    view.reaches("tpol", "zz-older", "Patched", "Applied")
+    time.sleep(1.1)  # times of creation are whole seconds
+    view.apply("ThresholdPolicy", "aa-younger", patching(case, bound="Upper"))
+    assert "zz-older" in view.reaches("tpol", "aa-younger", "TargetTaken")
+    view.cluster.kubectl("delete", "tpol", "zz-older", "-n", view.namespace)
+    view.reaches("tpol", "aa-younger", "Patched", "Applied")
+
+
+def test_an_object_that_a_gitops_tool_applies_is_left_to_it(view: View, case: str) -> None:
+    put(view, theirs(case), "--server-side", "--field-manager=argocd-controller")
+    view.apply("ThresholdPolicy", "yields", patching(case))
+    assert "argocd-controller" in view.reaches("tpol", "yields", "ManagedElsewhere")
+    assert "> 12 #" in expr_of(view)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--server-side", "--force-conflicts", "--field-manager=argocd-controller"), ()],
+    ids=["server-side with force", "client-side"],
+)
+def test_when_the_owner_applies_his_alert_again_nothing_flaps(view: View, case: str, options: tuple[str, ...]) -> None:
+    put(view, theirs(case))
+    view.apply("ThresholdPolicy", "again", patching(case))
+    view.reaches("tpol", "again", "Patched", "Applied")
+    if options:  # a GitOps tool has taken it over, and is left alone from then on
+        put(view, theirs(case, team="shop"), *options)
+        view.reaches("tpol", "again", "ManagedElsewhere")
+    else:  # a person applies the file as it was: set again twice, then left to them
+        for _ in range(2):
+            put(view, theirs(case, team="shop"))
+            eventually("the number is set again", lambda: "> 12 #" not in expr_of(view))
+        put(view, theirs(case, team="shop"))
+        # kubectl sees no change of its file; the number goes back only where the file is put there by force
+        view.cluster.kubectl("replace", "-n", view.namespace, "-f", "-", input=json.dumps(theirs(case, team="shop")))
+        eventually(
+            "it yields or holds", lambda: view.condition("tpol", "again", "Applied")[1] in ("Patched", "TargetReverted")
+        )
+    before = view.cluster.api("GET", RULES.format(view.namespace, "theirs"))
+    time.sleep(8)
+    after = view.cluster.api("GET", RULES.format(view.namespace, "theirs"))
+    assert after["metadata"]["labels"]["team"] == "shop"
+    changes = int(after["metadata"]["generation"]) - int(before["metadata"]["generation"])
+    assert changes <= 1, "the object is written again and again"
+
+
+def rendering(case: str, **render: Any) -> dict[str, Any]:
+    alert = {"name": f"Rendered{case}", "for": "1s"}
+    return policy(case, alert=alert, delivery={"mode": "Render", "render": {"labels": {"severity": "page"}, **render}})
+
+
+def test_a_rendered_alert_is_loaded_and_fires(view: View, lever: Lever, case: str) -> None:
+    view.apply("ThresholdPolicy", "render", rendering(case, recover={"margin": "0.1"}))
+    view.reaches("tpol", "render", "Rendered", "Applied")
+    view.reaches("tpol", "render", "Loaded", "RuleLoaded", seconds=60)
+    lever.values[case] = 50.0
+    firing = f'ALERTS{{alertname="Rendered{case}",alertstate="firing",severity="page"}}'
+    eventually("the alert fires", lambda: view.cluster.prometheus.query(firing), seconds=60)
+
+
+def test_a_template_that_is_wrong_names_the_field_and_writes_nothing(view: View, case: str) -> None:
+    view.apply("ThresholdPolicy", "wrong", rendering(case, expr=f'lever{{case="{case}"}} > bool $threshold'))
+    assert "delivery.render.expr" in view.reaches("tpol", "wrong", "InvalidSpec")
+    listed = view.cluster.api("GET", RULES.format(view.namespace, "").rstrip("/"))["items"]
+    assert listed == []
+
+
+@pytest.mark.parametrize("server_side", [True, False], ids=["server-side with force", "client-side"])
+def test_our_object_is_restored_or_yields_when_another_manager_applies_over_it(
+    view: View, case: str, server_side: bool
+) -> None:
+    view.apply("ThresholdPolicy", "ours", rendering(case))
+    view.reaches("tpol", "ours", "Rendered", "Applied")
+    name = "opssight-tpol-ours"
+    view_of = lambda: view.cluster.api("GET", RULES.format(view.namespace, name))  # noqa: E731
+    eventually("the object", view_of)
+    kept = view_of()["spec"]["groups"]
+    other = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": name, "labels": {"team": "shop"}},
+        "spec": {"groups": [{"name": kept[0]["name"], "rules": [{"alert": "Theirs", "expr": "up == 0"}]}]},
+    }
+    if server_side:
+        put(view, other, "--server-side", "--force-conflicts", "--field-manager=argocd-controller")
+        view.reaches("tpol", "ours", "FieldConflict")
+        assert "Theirs" in json.dumps(view_of()["spec"])  # theirs by force; ours is not fought for
+    else:
+        put(view, other)
+        eventually(
+            "restored, or yielded with a condition",
+            lambda: view_of()["spec"]["groups"] == kept or view.condition("tpol", "ours")[1] == "FieldConflict",
+        )
+    before = view_of()["metadata"]["generation"]
+    time.sleep(6)
+    assert view_of()["metadata"]["generation"] == before
+    assert view_of()["metadata"]["labels"]["team"] == "shop"
+
+
+def test_with_the_operator_dead_alerts_keep_their_last_value(
+    view: View, operator: OperatorProcess, lever: Lever, case: str
+) -> None:
+    put(view, theirs(case))
+    view.apply("ThresholdPolicy", "patch", patching(case))
+    view.apply("ThresholdPolicy", "render", rendering(case))
+    view.reaches("tpol", "patch", "Loaded", "RuleLoaded", seconds=60)
+    view.reaches("tpol", "render", "Loaded", "RuleLoaded", seconds=60)
+    patched = expr_of(view)
+    operator.kill()
+    try:
+        lever.values[case] = 60.0
+        for alert in (f"Lever{case}", f"Rendered{case}"):
+            firing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+            eventually(f"{alert} fires", lambda asked=firing: view.cluster.prometheus.query(asked), seconds=60)  # type: ignore[misc]
+        assert expr_of(view) == patched
+    finally:
+        operator.start()
+        eventually("the operator leads again", operator.leads, seconds=60)
