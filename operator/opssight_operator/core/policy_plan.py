@@ -212,6 +212,8 @@ def _event(change: ThresholdChange) -> Event:
 def _is_loaded(conditions: Sequence[Condition], observed: RuleObservation) -> bool:
     """Whether Prometheus evaluates what was delivered, so that its alerts are those of the threshold."""
     if observed.state is RuleObjectState.OURS:
+        if not observed.groups:  # somebody has taken our group by force
+            return False
         return rule_verdict(RuleObject("", {}, observed.groups, ""), observed).status == "True"
     loaded = verdict_of(conditions, ConditionType.RULE_LOADED)
     return loaded is not None and loaded.status == "True"

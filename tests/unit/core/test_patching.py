@@ -12,9 +12,9 @@ from builders import NOW, a_frame, a_policy, a_policy_observation
 from opssight_operator.api.conditions import Reason
 from opssight_operator.api.delivery import Patch
 from opssight_operator.api.threshold_policy import ThresholdPolicy
-from opssight_operator.core.observation import LoadedRule
+from opssight_operator.core.observation import LoadedRule, RuleObjectState, RuleObservation
 from opssight_operator.core.patching import MAX_REVERTS, Patching, patching
-from opssight_operator.core.plan import PatchTarget
+from opssight_operator.core.plan import ApplyRule, PatchTarget
 from opssight_operator.core.policy_plan import evaluate
 from opssight_operator.core.targets import Rival, Target
 from opssight_operator.core.windows import history_window
@@ -297,3 +297,12 @@ def test_another_mode_says_what_the_patched_alert_was() -> None:
     (applied,) = (c for c in plan.status.conditions if c.type == "Applied")
     assert "still has the patched number 0.08" in applied.message
     assert plan.status.patch.original == EXPR
+
+
+def test_an_owned_object_that_was_taken_by_force_is_no_defect() -> None:
+    settings = Settings()
+    policy = a_policy(mode="Record")
+    taken = RuleObservation(RuleObjectState.OURS, "sha256:0", groups=(), loaded=())
+    observed = a_policy_observation(a_frame({"": [0.5] * 60}), rule=taken)
+    plan = evaluate(policy, observed, history_window(policy.spec, NOW, settings), NOW, settings)
+    assert isinstance(plan.rule, ApplyRule)  # which yields to the other manager, with a condition
