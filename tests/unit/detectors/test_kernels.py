@@ -25,6 +25,19 @@ def test_rolling_z_is_the_z_score_of_each_window(values, window):
     np.testing.assert_allclose(fast, columns(slow.rolling_z, values, window), rtol=1e-4, atol=1e-4)
 
 
+def test_rolling_z_is_the_same_in_small_tiles_with_and_without_gaps(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(160, 7)).cumsum(axis=0)
+    values[40:90, 2] = 3.0
+    values[rng.random(values.shape) < 0.02] = np.nan
+    values[:, 4:] = np.nan_to_num(values[:, 4:])
+    monkeypatch.setattr(rolling, "SERIES", 3)
+    monkeypatch.setattr(rolling, "ROWS", 1)
+    for window in (2, 3, 7, 12):
+        fast = rolling.rolling_z(values, window, 2)
+        np.testing.assert_allclose(fast, columns(slow.rolling_z, values, window), rtol=1e-7, atol=1e-7)
+
+
 def test_rolling_z_keeps_its_digits_far_from_zero():
     values = 1e6 + np.random.default_rng(0).normal(size=(300, 40))
     fast = rolling.rolling_z(values, 50)
