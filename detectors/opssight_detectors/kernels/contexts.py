@@ -131,9 +131,12 @@ def place_of(
 
 def novelty(plan: ContextPlan, contexts: Contexts, place: Place) -> FloatArray:
     """Surprise ``[row, context, series]``, at most 5; 0 where nothing is there or nothing is known."""
-    count = contexts.counts.reshape(-1)[place.cells].astype(np.float64)
-    total = contexts.totals.reshape(-1)[place.contexts].astype(np.float64)
-    value = np.log10((total + SMOOTHING * plan.size[:, None]) / (count + SMOOTHING))
+    count = contexts.counts.reshape(-1)[place.cells]
+    total = contexts.totals.reshape(-1)[place.contexts]
+    total += (SMOOTHING * plan.size[:, None]).astype(np.float32)
+    count += np.float32(SMOOTHING)
+    total /= count
+    value = np.log(total, out=total) * (1.0 / np.log(10.0))  # single precision takes a fifth of the time
     known = place.there[:, None] & (contexts.seen >= 4)
     return np.where(known, np.minimum(value, LARGEST_SURPRISE), 0.0)
 

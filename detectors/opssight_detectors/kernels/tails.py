@@ -27,6 +27,7 @@ FAR = 1e6  # beyond so many starts of the tail everything is as surprising
 
 _EDGES = 2.0 ** (LOWEST_OCTAVE + np.arange(BINS) / BINS_PER_OCTAVE)
 _CENTRES = _EDGES * 2.0 ** (0.5 / BINS_PER_OCTAVE)
+_TO_LOG10 = np.float32(1.0 / np.log(10.0))
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Tails:
     """Histograms and the tables made of them; ``streams`` by ``series``."""
 
     counts: NDArray[np.float32]  # [stream, bin, series]
-    body: FloatArray  # surprise of each bin, same shape
+    body: NDArray[np.float32]  # surprise of each bin, same shape
     start: FloatArray  # u, [stream, series]
     slope: FloatArray  # 1 / (m ln 10), [stream, series]
     at_start: FloatArray  # surprise at u
@@ -50,7 +51,7 @@ def empty_tails(streams: int, series: int) -> Tails:
     flat = (streams, series)
     return Tails(
         counts=np.zeros(histogram, np.float32),
-        body=np.zeros(histogram),
+        body=np.zeros(histogram, np.float32),
         start=np.ones(flat),
         slope=np.zeros(flat),
         at_start=np.zeros(flat),
@@ -91,17 +92,26 @@ def learn(tails: Tails, blocks: Sequence[NDArray[np.int8]]) -> None:
 
 def _renew(tails: Tails) -> None:
     counts = tails.counts
-    at_least = np.cumsum(counts[:, ::-1], axis=1, dtype=np.float32)[:, ::-1]
+    at_least = _from_the_top(counts)
     total = at_least[:, 0]
-    np.log10((total[:, None] + 1.0) / (at_least + 0.5), out=tails.body, dtype=np.float64)
-    np.maximum(tails.body, 0.0, out=tails.body)
+    np.divide(total[:, None] + np.float32(1), at_least + np.float32(0.5), out=tails.body)
+    np.log(tails.body, out=tails.body)  # single precision: half the table, and several times the speed
+    np.maximum(tails.body * _TO_LOG10, np.float32(0), out=tails.body)
     bin_of_start = np.maximum((at_least >= TAIL_SHARE * total[:, None]).sum(axis=1) - 1, 0)
     tail = np.take_along_axis(at_least, bin_of_start[:, None, :], axis=1)[:, 0].astype(np.float64)
-    mass = counts * _CENTRES.astype(np.float32)[:, None]
-    mass_at_least = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1]
+    mass_at_least = _from_the_top(counts * _CENTRES.astype(np.float32)[:, None])
     tail_mass = np.take_along_axis(mass_at_least, bin_of_start[:, None, :], axis=1)[:, 0]
     tails.start = _EDGES[bin_of_start]
     excess = np.maximum(tail_mass / np.maximum(tail, 1e-9) - tails.start, 0.05 * tails.start)
     tails.slope = 1.0 / (excess * np.log(10.0))
     tails.at_start = np.log10((total + 1) / (tail + 0.5))
     tails.ready = total >= MIN_COUNT
+
+
+def _from_the_top(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums over this bin and those above it; a loop over 65 bins is four times as fast as ``cumsum``."""
+    sums = np.empty_like(counts)
+    sums[:, -1] = counts[:, -1]
+    for row in range(counts.shape[1] - 2, -1, -1):
+        np.add(sums[:, row + 1], counts[:, row], out=sums[:, row])
+    return sums
