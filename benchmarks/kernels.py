@@ -98,14 +98,18 @@ def newest_point(series, peer_series, rows=DAY_ROWS):
 def rolling(series=500, rows=10_080, window=60):
     """Rolling z-score of every point."""
     values = data(rows, series)[1]
-    ours, mine = cpu(lambda: rolling_z(values, window, window))
     frame = pd.DataFrame(values)
 
     def peer():
         rolled = frame.rolling(window)
         return ((frame - rolled.mean()) / rolled.std(ddof=0)).to_numpy()
 
-    theirs, other = cpu(peer)
+    ours, theirs = np.inf, np.inf
+    for _ in range(7):  # in turn, because other work on the machine slows both
+        took, mine = cpu(lambda: rolling_z(values, window, window), repeat=1)
+        ours = min(ours, took)
+        took, other = cpu(peer, repeat=1)
+        theirs = min(theirs, took)
     np.testing.assert_allclose(mine, other, rtol=1e-6, atol=1e-6)
     return f"rolling z, {series} x {rows:,}, window {window}", ours, theirs
 

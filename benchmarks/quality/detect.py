@@ -10,6 +10,7 @@ from opssight_detectors.registry import detector_of
 from opssight_detectors.review import rank_live, rank_past
 
 HOLD_ROWS = 288
+TRAFFIC_ROWS = 5  # a pod is judged when it has served anything in so many minutes, as rate(...[5m]) would tell
 TRAINING_ROWS = 240  # of the rolling window of the robust z-score, minutes
 
 
@@ -51,6 +52,8 @@ def alarms(times, values):
 def pod_scores(day, method):
     """Scores ``[time, pod]`` of the CPU usage of every pod: high values only, 30 points at least, with traffic.
 
+    The alert waits for two rows in a row (``for: 1m``), so a row scores what it and the row before reach.
+
     The robust z-score follows a rolling window and judges each minute by the minutes before it.
     """
     times = seconds_of(day.t)
@@ -65,8 +68,21 @@ def pod_scores(day, method):
             model = detector.fit(times[start:row], cpu[start:row])
             rows.append(model.score(times[row : row + 1], cpu[row : row + 1]))
         found = join(rows)
-    traffic = np.nan_to_num(day.metrics["PodWorkload(Ops)"]) > 0
-    return np.nan_to_num(apply_policy(found, cpu, Policy(direction="Above", min_absolute=30.0), traffic).score)
+    served = np.nan_to_num(day.metrics["PodWorkload(Ops)"])
+    padded = np.concatenate([np.zeros((TRAFFIC_ROWS - 1, served.shape[1])), served])
+    traffic = np.lib.stride_tricks.sliding_window_view(padded, TRAFFIC_ROWS, axis=0).sum(axis=-1) > 0
+    score = np.nan_to_num(apply_policy(found, cpu, Policy(direction="Above", min_absolute=30.0), traffic).score)
+    score[1:] = np.minimum(score[1:], score[:-1].copy())
+    return score
+
+
+def quiet_pod_days(day, hold=5):
+    """Pod-days of one day of data in which an alarm is false: from ``hold + 5`` minutes after a fault to the next."""
+    quiet = np.ones(len(day.t), bool)
+    for fault in day.faults:
+        row = int(np.searchsorted(day.t, fault.time.astype("datetime64[m]").astype("datetime64[s]")))
+        quiet[max(row - 1, 0) : row + hold + 6] = False
+    return quiet.sum() / 1440 * len(day.pods)
 
 
 def live_rank(values, training):

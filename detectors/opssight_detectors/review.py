@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import FloatArray, as_block
+from .kernels.first_samples import ENOUGH
 from .kernels.shapes import cluster, squared_distances, windows_of
 from .methods.adaptive import Adaptive
 
@@ -77,7 +78,8 @@ def _filled(times: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArr
 
 
 def _adaptive(times: FloatArray, series: FloatArray) -> FloatArray:
-    model = Adaptive().fit(times[:0], series[:0, None])
+    # the band of the first samples alarms well, but its numbers are not on the views' scale
+    model = Adaptive(min_samples=ENOUGH).fit(times[:0], series[:0, None])
     return np.nan_to_num(model.score(times, series[:, None]).score[:, 0])
 
 

@@ -23,10 +23,12 @@ WORDS = {
         "same hour of the week) each say how surprising the newest value is by their own past; contexts say how new "
         "such a value is after such values at such an hour. The mean of all decides. A restless series needs more, "
         "and what has happened often before needs more still. Methods: exponential tails above a high quantile "
-        "(Pickands 1975), context novelty (Smirnov's Contextual Anomaly Detector).",
+        "(Pickands 1975), context novelty (Smirnov's Contextual Anomaly Detector). From 3 to 200 samples a plain band "
+        "around the median speaks as well, by Student's quantiles and three rows together; from 60 on the views do.",
         "Nearly everything, with one setting: spikes, shifts, outages, changed noise, wrong time of day.",
-        "Slow drift over weeks; the first 60 samples; a fault that repeats in the same way becomes ordinary.",
-        "About 70 kB a series, and up to 35 kB for the rows that wait to be learned.",
+        "Slow drift over weeks; a fault that repeats in the same way becomes ordinary. A series that starts without history "
+        "alarms two to three times as often in its first 200 samples; `minSamples: 200` keeps it silent for so long.",
+        "About 65 kB a series, and up to 35 kB for the rows that wait to be learned.",
     ),
     "ZScore": (
         "`score = |x - mean| / (sensitivity * deviation)` over the training window; the deviation has a floor, so a "

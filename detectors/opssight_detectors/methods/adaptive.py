@@ -9,8 +9,9 @@ spread, the same time of day and hour of the week; each becomes a surprise by it
 values, at such an hour. Averaging beats the loudest view: agreement is what tells an anomaly from
 noise. ``kernels.alarm_budget`` brings restless and quiet series to one boundary.
 
-Works for nearly any metric with one setting. It needs some 60 samples before it says anything and
-gets used to what keeps happening; a slow drift over weeks is not its matter.
+Works for nearly any metric with one setting. The views speak from 60 samples on; up to 200, while tails
+are guesses, a plain band around the median speaks too (``kernels.first_samples``), and the louder wins.
+It gets used to what keeps happening; a slow drift over weeks is not its matter.
 """
 
 from __future__ import annotations
@@ -21,31 +22,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import FloatArray, IntArray, Scores, as_block, join
-from ..calibration import states_of
-from ..kernels import alarm_budget, contexts, tails, view_memory, views
+from ..calibration import RATE_OF, states_of
+from ..kernels import alarm_budget, contexts, first_samples, symbols, tails, view_memory, views
 from ..kernels.alarm_budget import Budget
 from ..kernels.contexts import ContextPlan, Contexts, Place
 from ..kernels.local_time import local_seconds, zone_of
+from ..kernels.symbols import Scale
 from ..kernels.tails import Tails
 from ..kernels.views import Clock, Seen, Views
 from ..parameters import check_parameters, parameter
 
-RANGE_SIZES = (4, 6, 8, 12, 20)  # bins of the range seen so far
-DEVIATION_EDGES = np.array([-2, -1, -0.3, 0.3, 1, 2, 3, 5])  # in standard deviations from the mean
-CHANGE_EDGES = np.array([-4, -1.5, -0.3, 0.3, 1.5, 4])  # in mean absolute changes
 _ALL = ("none", "last", "hour", "last2", "hour-last")
 _FEW = ("none", "last", "hour")
 _DERIVED = ("none", "last", "hour", "last2")
-PLAN: ContextPlan = contexts.plan_contexts(
-    (*RANGE_SIZES, len(DEVIATION_EDGES) + 1, len(CHANGE_EDGES) + 1),
-    (_ALL, _ALL, _ALL, _FEW, _FEW, _DERIVED, _DERIVED),
-)
+PLAN: ContextPlan = contexts.plan_contexts(symbols.ALPHABETS, (_ALL, _ALL, _ALL, _FEW, _FEW, _DERIVED, _DERIVED))
 CONTEXT_SHARE = 0.4
 REFRESH_ROWS = 32  # the tables are renewed after so many rows, sooner while the model is young
 
 # The measure at which score is 1. Medium is where public labelled data put the best trade; Low and
 # High move the boundary by about half and twice the alarms.
 BOUNDARY = {"Low": 1.10, "Medium": 0.92, "High": 0.76}
+VIEWS_FROM = 60  # samples before which the views have nothing to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Adaptive:
     """The default: many views of a series and its own past alarms decide together."""
 
     sensitivity: str = parameter("Medium", "how easily it alarms", choices=tuple(BOUNDARY))
-    min_samples: int = parameter(60, "how many samples a series needs before it is judged", low=30, high=1_000_000)
+    min_samples: int = parameter(3, "how many samples a series needs before it is judged", low=3, high=1_000_000)
     time_zone: str = parameter("UTC", "IANA name of the zone whose day and week the metric follows")
 
     judges_history = True  # each row of a block is judged by the rows before it
@@ -87,12 +84,10 @@ class _State:
     tails: Tails
     contexts: Contexts
     budget: Budget
-    low: FloatArray  # the range seen so far
-    high: FloatArray
-    previous: FloatArray
-    change: FloatArray  # mean absolute change
+    scale: Scale
     band: FloatArray  # mean absolute deviation from what was expected
     counted: FloatArray  # samples judged
+    first: FloatArray  # the newest rows while any series has few samples, [row, series]
     pending: list[_Judged]
     pending_rows: int
     rows: int
@@ -106,7 +101,7 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveModel:
-    """The learned state: about 70 kB a series, and 1 kB for each of up to 32 rows that are not learned yet.
+    """The learned state: about 65 kB a series, and 1 kB for each of up to 32 rows that are not learned yet.
 
     ``score`` judges each row by all rows before it.
     """
@@ -133,12 +128,10 @@ def _empty_model(detector: Adaptive, series: int) -> AdaptiveModel:
             tails=tails.empty_tails(views.STREAMS, series),
             contexts=contexts.empty_contexts(PLAN, series),
             budget=alarm_budget.empty_budget(series),
-            low=np.full(series, np.inf),
-            high=np.full(series, -np.inf),
-            previous=np.full(series, np.nan),
-            change=np.zeros(series),
+            scale=symbols.empty_scale(series),
             band=np.zeros(series),
             counted=np.zeros(series),
+            first=np.empty((0, series)),
             pending=[],
             pending_rows=0,
             rows=0,
@@ -172,9 +165,11 @@ def _run(detector: Adaptive, state: _State, times: FloatArray, values: FloatArra
 def _block(detector: Adaptive, state: _State, seconds: FloatArray, x: FloatArray) -> Scores:
     there = ~np.isnan(x)
     clock = views.clock_of(seconds, 60.0 if np.isnan(state.step) else state.step)
-    symbols, steps = _symbols(state, x, there)
+    past = state.views
+    spread = np.sqrt(past.squares / np.maximum(past.count, 1.0))
+    letters, steps = symbols.symbols_of(state.scale, x, there, past.mean, spread, past.count > 1)
     hours = clock.day_slot // (views.SLOTS_A_DAY // contexts.HOURS)
-    place = contexts.place_of(PLAN, state.contexts, symbols, hours, there)
+    place = contexts.place_of(PLAN, state.contexts, letters, hours, there)
     novelty = contexts.novelty(PLAN, state.contexts, place)
     seen = views.look(state.views, x, clock)
     bins = tails.bins_of(seen.magnitudes)
@@ -189,20 +184,47 @@ def _block(detector: Adaptive, state: _State, seconds: FloatArray, x: FloatArray
 
     before = state.counted + np.cumsum(there, axis=0) - there
     state.counted = state.counted + there.sum(axis=0)
-    ready = before >= detector.min_samples
-    known = ready & there
-    score = np.where(known, np.maximum(corrected, 0.0) / BOUNDARY[detector.sensitivity], np.nan)
-    expected = np.where(ready, seen.expected, np.nan)
-    half_width = _half_width(np.abs(x - expected), score, 3.0 * state.band)
+    viewed = before >= max(detector.min_samples, VIEWS_FROM)
+    score = np.where(viewed & there, np.maximum(corrected, 0.0) / BOUNDARY[detector.sensitivity], np.nan)
+    expected = np.where(viewed, seen.expected, np.nan)
+    usual = np.broadcast_to(3.0 * state.band, x.shape)
+    cause = np.where(viewed & there, _cause(surprise, mean_novelty), -1)
+    if (before < first_samples.ENOUGH).any() or len(state.first):
+        plain, centre, width = _judge_first(detector, state, x, before)
+        cause = np.where(plain > np.fmax(score, 0.0), len(_CAUSES) - 1, cause)
+        score = np.fmax(score, plain)
+        few = ~np.isnan(width)
+        viewed = viewed | few
+        expected, usual = np.where(few, centre, expected), np.where(few, width, usual)
+    half_width = _half_width(np.abs(x - expected), score, usual)
     return Scores(
         score=score,
         expected=expected,
         lower=expected - half_width,
         upper=expected + half_width,
-        state=states_of(x, ready),
-        cause=np.where(known, _cause(surprise, mean_novelty), -1).astype(np.int8),
+        state=states_of(x, viewed),
+        cause=cause.astype(np.int8),
         causes=_CAUSES,
     )
+
+
+def _judge_first(detector: Adaptive, state: _State, x: FloatArray, before: FloatArray) -> FloatArray:
+    """Score, centre and half width ``[3, row, series]`` of each row by the few rows before it; keeps those rows.
+
+    NaN for a series that has many.
+    """
+    found = np.full((3, *x.shape), np.nan)
+    history = np.concatenate([state.first, x])
+    judged = (before >= detector.min_samples) & (before < first_samples.ENOUGH)
+    for row in np.flatnonzero(judged.any(axis=1)):
+        stop = len(state.first) + row
+        few = np.flatnonzero(judged[row])
+        past = history[max(stop - first_samples.ENOUGH, 0) : stop, few]
+        one = first_samples.judge(past, x[row, few], RATE_OF[detector.sensitivity])
+        found[:, row, few] = one.score, one.centre, one.half_width
+    young = (state.counted < first_samples.ENOUGH).any()
+    state.first = history[-first_samples.ENOUGH :].copy() if young else history[:0]
+    return found
 
 
 def _learn(state: _State) -> None:
@@ -219,11 +241,7 @@ def _learn(state: _State) -> None:
     weight = new / np.maximum(np.minimum(state.counted, 1000.0), 1.0)
     mean = np.where(there, deviation, 0.0).sum(axis=0) / np.maximum(new, 1)
     state.band = state.band + np.minimum(weight, 1.0) * (mean - state.band)
-    steps = np.abs(np.concatenate([it.steps for it in judged]))
-    moved = ~np.isnan(steps)
-    share = np.minimum(moved.sum(axis=0) / np.maximum(state.counted, 1.0), 1.0)
-    mean = np.where(moved, steps, 0.0).sum(axis=0) / np.maximum(moved.sum(axis=0), 1)
-    state.change = state.change + share * (mean - state.change)
+    symbols.learn(state.scale, [it.steps for it in judged], state.counted)
     state.pending, state.pending_rows = [], 0
 
 
@@ -234,38 +252,7 @@ def _learn_step(state: _State, time: float) -> None:
         state.step = float(np.fmin(state.step, gap))
 
 
-def _symbols(state: _State, x: FloatArray, there: NDArray[np.bool_]) -> tuple[NDArray[np.intp], FloatArray]:
-    """Bins of each value in the range so far, of its deviation from the mean, and of its change; and the changes."""
-    low = np.minimum.accumulate(np.fmin(x, np.inf), axis=0)
-    high = np.maximum.accumulate(np.fmax(x, -np.inf), axis=0)
-    low, high = np.minimum(low, state.low), np.maximum(high, state.high)
-    state.low, state.high = low[-1], high[-1]
-    width = np.where(high > low, high - low, 1.0)
-    share = np.where(there, (x - low) / width, 0.0)[:, None]
-    in_range = np.minimum((share * _SIZES).astype(np.intp), _SIZES - 1)
-
-    past = state.views
-    spread = np.sqrt(past.squares / np.maximum(past.count, 1.0))
-    deviation = (x - past.mean) / np.maximum(spread, 1e-9 + 1e-3 * np.abs(past.mean))
-    deviation = np.where(there & (past.count > 1), deviation, 0.0)
-
-    index = np.where(there, np.arange(1, len(x) + 1)[:, None], 0)
-    trail = np.concatenate([state.previous[None], x])
-    before = np.concatenate([np.zeros_like(index[:1]), np.maximum.accumulate(index, axis=0)])
-    step = x - trail[before[:-1], np.arange(x.shape[1])]
-    state.previous = trail[before[-1], np.arange(x.shape[1])]
-    moves = state.change > 1e-150
-    known = ~np.isnan(step) & moves
-    change = np.where(known, step, 0.0) / np.where(moves, state.change, 1.0)
-    derived = [
-        np.searchsorted(DEVIATION_EDGES, deviation, side="right"),
-        np.searchsorted(CHANGE_EDGES, change, side="right"),
-    ]
-    return np.concatenate([in_range, np.stack(derived, axis=1)], axis=1), step
-
-
-_SIZES = np.array(RANGE_SIZES)[:, None]
-_CAUSES = (*(name for name, _ in views.GROUPS), "a value that is new in its context")
+_CAUSES = (*(name for name, _ in views.GROUPS), "a value that is new in its context", "the first samples")
 _GROUP_STARTS = np.cumsum([0, *(count for _, count in views.GROUPS)])[:-1]
 _GROUP_SIZES = np.array([count for _, count in views.GROUPS])[:, None]
 

@@ -99,11 +99,12 @@ def test_it_says_which_view_spoke():
     assert scores.cause_at(20, 0) in scores.causes
 
 
-def test_sixty_samples_of_warm_up_by_default():
+def test_the_warm_up_is_three_samples_or_what_is_asked_for():
     times, values = series(rows=80)
-    scores = Adaptive().fit(times[:0], values[:0]).score(times, values)
-    assert (scores.state[:60] == PointState.WARMING_UP).all()
-    assert (scores.state[60:] == PointState.SCORED).all()
+    for parameters, warm_up in (({}, 3), ({"min_samples": 60}, 60), ({"min_samples": 70}, 70)):
+        scores = Adaptive(**parameters).fit(times[:0], values[:0]).score(times, values)
+        assert (scores.state[:warm_up] == PointState.WARMING_UP).all()
+        assert (scores.state[warm_up:] == PointState.SCORED).all()
 
 
 def test_a_higher_sensitivity_alarms_at_least_where_a_lower_one_does():
@@ -118,7 +119,7 @@ def test_a_higher_sensitivity_alarms_at_least_where_a_lower_one_does():
     [
         ({"sensitivity": "Extreme"}, "sensitivity must be one of Low, Medium, High, not 'Extreme'"),
         ({"time_zone": "Mars/Olympus"}, "timeZone must be an IANA name"),
-        ({"min_samples": 3}, "minSamples must be at least 30"),
+        ({"min_samples": 2}, "minSamples must be at least 3"),
     ],
 )
 def test_a_wrong_parameter_is_named(arguments, message):
