@@ -26,8 +26,9 @@ WORDS = {
         "(Pickands 1975), context novelty (Smirnov's Contextual Anomaly Detector). From 3 to 200 samples a plain band "
         "around the median speaks as well, by Student's quantiles and three rows together; from 60 on the views do.",
         "Nearly everything, with one setting: spikes, shifts, outages, changed noise, wrong time of day.",
-        "Slow drift over weeks; a fault that repeats in the same way becomes ordinary. A series that starts without history "
-        "alarms two to three times as often in its first 200 samples; `minSamples: 200` keeps it silent for so long.",
+        "Slow drift over weeks; a fault that repeats in the same way becomes ordinary. A series that starts without "
+        "history alarms two to three times as often in its first 200 samples; `minSamples: 200` keeps it silent for "
+        "so long.",
         "About 65 kB a series, and up to 35 kB for the rows that wait to be learned.",
     ),
     "ZScore": (
