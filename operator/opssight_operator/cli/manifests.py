@@ -18,6 +18,7 @@ from opssight_operator.api.metrics_source import MetricsSourceSpec
 from opssight_operator.api.threshold_policy import ThresholdPolicySpec
 from opssight_operator.core.estimating import estimator_for
 from opssight_operator.core.promql import check as check_promql
+from opssight_operator.core.rendering import check_render
 from opssight_operator.core.science import check_time_zone, detector_for, guards_for, policy_for
 from opssight_operator.core.windows import detector_windows, history_window
 from opssight_operator.errors import OpsSightError
@@ -107,6 +108,8 @@ def _attempts(spec: Spec) -> Iterator[Callable[[], object]]:
         yield partial(history_window, spec, 0.0, settings)
         yield partial(check_time_zone, spec.alert.time_zone)
         yield partial(check_promql, spec.expr)
+        if spec.delivery.mode == "Render":
+            yield partial(check_render, spec, {})
 
 
 def _unknown_fields(given: Any, known: Any, path: str = "spec") -> Iterator[str]:

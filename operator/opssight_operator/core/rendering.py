@@ -7,7 +7,7 @@ from typing import Any
 
 from ..api.base import duration, seconds
 from ..api.delivery import Render
-from ..api.threshold_policy import ThresholdPolicy
+from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
 from ..errors import InvalidSpec
 from .alert_template import (
     PLACEHOLDER,
@@ -40,12 +40,9 @@ def rendered_rule(
     nobody's rights, so that they are put into what the user wrote. Raises ``SpecError``.
     """
     spec = policy.spec
+    check_render(spec, matchers)
     render = spec.delivery.render or Render()
     default = None if render.default is None else float(render.default)
-    if spec.alert.name is None:
-        raise InvalidSpec("alert.name must be set when delivery.mode is Render")
-    if spec.per_labels and default is None:
-        raise InvalidSpec("delivery.render.default must be set when perLabels is set")
     if not thresholds and default is None:
         return None
     margin = None if render.recover is None else float(render.recover.margin)
@@ -54,6 +51,20 @@ def rendered_rule(
     meta = policy.metadata
     interval = duration(seconds(render.interval)) if render.interval else None
     return rule_object("ThresholdPolicy", meta.namespace, meta.name, rules, render.rule_labels, interval)
+
+
+def check_render(spec: ThresholdPolicySpec, matchers: Mapping[str, str]) -> None:
+    """Refuse a template that could be no alert, also before there is any threshold; raises ``SpecError``."""
+    render = spec.delivery.render or Render()
+    if spec.alert.name is None:
+        raise InvalidSpec("alert.name must be set when delivery.mode is Render")
+    if spec.per_labels and render.default is None:
+        raise InvalidSpec("delivery.render.default must be set when perLabels is set")
+    template = template_of(render.expr, spec.expr, spec.bound, matchers)
+    if spec.per_labels:
+        join_template(template)
+    if render.volume_guard is not None:
+        confined(render.volume_guard.expr, matchers)
 
 
 def _recorded(
@@ -86,8 +97,6 @@ def _alert(
     template = template_of(render.expr, spec.expr, spec.bound, matchers)
     base = confined(spec.expr, matchers)
     single = thresholds[0][1] if thresholds and not spec.per_labels else default
-    if spec.per_labels:
-        join_template(template)
 
     def level(recovering: bool) -> str:
         def place(value: float) -> float:
