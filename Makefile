@@ -8,7 +8,7 @@ IMAGE ?= localhost/opssight-operator:$(VERSION)
 SOURCES := operator detectors localcluster demo tests benchmarks charts image
 
 .PHONY: help demo test check lint types layers generated unit setup cluster tools chaos generate clean
-.PHONY: locks image image-check sbom release
+.PHONY: locks audit image image-check sbom release
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ generate: $(STAMP) ## Write crds/, deploy/, the chart's tables and the generated
 locks: $(STAMP) ## Pin what the image is built of, by hash; needs uv
 	@uv pip compile pyproject.toml --no-emit-index-url --generate-hashes --python-version 3.11 --no-header -q -o requirements/runtime.txt
 	@echo hatchling | uv pip compile - --no-emit-index-url --generate-hashes --python-version 3.11 --no-header -q -o requirements/build.txt
+
+audit: ## Ask the advisories of PyPI about what the image is built of; needs uv and the network
+	@uv tool run pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
 
 image: ## Build the image by podman, buildah or docker; BASE=, IMAGE=, BUILDER= and BUILD_FLAGS= choose
 	@image/build.sh $(IMAGE)
