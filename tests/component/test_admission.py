@@ -66,6 +66,7 @@ def test_defaults_are_filled_in_by_the_server(api, namespace):
         "guardrails": {"cooldown": "1h", "deadBand": "0.05", "maxStep": "0.25", "whileFiring": "Freeze"},
         "history": {"minCoverage": "0.8", "minDuration": "1d", "step": "1m", "window": "14d"},
         "interval": "1h",
+        "outcome": {"action": "RollBack", "after": "1d", "hold": "1d", "until": "7d"},
         "sourceRef": {"name": "default"},
         "suspend": False,
     }

@@ -110,12 +110,19 @@ def thresholds(
     percentile: Annotated[float, typer.Option(help="The share of samples on the good side, in percent.")] = 95.0,
     margin: Annotated[float, typer.Option(help="Added away from normal, as a fraction: 0.1 is 10 %.")] = 0.0,
     bound: Annotated[Bound, typer.Option(help="Which side is bad.", case_sensitive=False)] = Bound.UPPER,
+    step: Annotated[str | None, typer.Option(help="Time between two numbers; simulates the alerts over them.")] = None,
+    alert_for: Annotated[str, typer.Option("--for", help="How long the alert waits before it fires.")] = "5m",
+    keep_firing_for: Annotated[str, typer.Option(help="How long it fires on afterwards.")] = "0s",
+    current: Annotated[float | None, typer.Option(help="The threshold of today, to be simulated too.")] = None,
+    start: Annotated[str | None, typer.Option(help="Time of the first number, to tell the night.")] = None,
+    time_zone: Annotated[str, typer.Option(help="Time zone in which night is 22:00 to 06:00.")] = "UTC",
     output: Output = Format.TABLE,
 ) -> None:
     """Learn an alert threshold from each list of numbers: its 95th percentile.
 
     \b
     opssight thresholds 70 75 72 80 85
+    opssight thresholds --csv cpu.csv --step 1m --for 5m --current 80
     echo '{"cpu_utilization": [70, 75, 72, 80, 85], "error_rate": [2, 3, 2.5, 4, 3]}' | opssight thresholds -o json
 
     Exits with 0, and with 2 when the input is bad.
@@ -124,6 +131,11 @@ def thresholds(
 
     series = reading.series(values or [], csv=csv, column=column, json=json)
     learned = learning.learn(series, percentile=percentile, margin=margin, bound=bound.value)
+    if step is not None:
+        from .simulating import AlertOptions
+
+        rule = AlertOptions(step, alert_for, keep_firing_for, start, time_zone, current, bound.value)
+        learned = learning.with_simulation(learned, series, rule)
     for note in learned.notes:
         typer.echo(note, err=True)
     typer.echo(writing.written(output.value, learned.plain, learned.table))

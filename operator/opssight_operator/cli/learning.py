@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from opssight_operator.core.answers import plain_estimate
 
 from .errors import BadInput
 from .reading import Series
+from .simulating import AlertOptions, simulated
 from .writing import number, table
 
 
@@ -23,6 +24,7 @@ class Learned:
     plain: Any
     table: str
     notes: tuple[str, ...]
+    values: dict[str, float]
 
 
 def learn(series: Series, *, percentile: float, margin: float, bound: str) -> Learned:
@@ -38,7 +40,18 @@ def learn(series: Series, *, percentile: float, margin: float, bound: str) -> Le
     notes = tuple(f"{key + ': ' if key else ''}{note}" for key, e in estimates.items() for note in e.notes)
     answers = {name: plain_estimate(estimate) for name, estimate in estimates.items()}
     plain = answers[""] if list(answers) == [""] else {"thresholds": answers}
-    return Learned(plain, _table(estimates), notes)
+    return Learned(plain, _table(estimates), notes, {name: estimate.value for name, estimate in estimates.items()})
+
+
+def with_simulation(learned: Learned, series: Series, options: AlertOptions) -> Learned:
+    """The answer with the alerts that each threshold would have raised; ``BadInput`` for an impossible rule."""
+    found = simulated(series, learned.values, options)
+    if list(learned.values) == [""]:
+        plain = {**learned.plain, "simulation": found.plain[""]}
+    else:
+        each = learned.plain["thresholds"]
+        plain = {"thresholds": {name: {**answer, "simulation": found.plain[name]} for name, answer in each.items()}}
+    return replace(learned, plain=plain, table=f"{learned.table}\n\n{found.table}")
 
 
 def _table(estimates: dict[str, Estimate]) -> str:

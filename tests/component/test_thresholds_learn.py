@@ -1,0 +1,239 @@
+"""Thresholds on real servers: two weeks with incidents, traffic that doubles, and a threshold that proves wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from localcluster import Cluster
+
+from component.operator_process import Lever, OperatorProcess, View, eventually, install
+
+ERRORS = (
+    'sum by (service) (rate(http_requests_total{code=~"5.."}[5m])) / sum by (service) (rate(http_requests_total[5m]))'
+)
+STEP = 300.0
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    install(cluster)
+    View(cluster, "").apply("MetricsSource", "learn", {"url": cluster.prometheus_url})
+    running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator")).start()
+    try:
+        eventually("the operator leads", running.leads)
+        yield running
+    finally:
+        running.end()
+    assert "Traceback" not in running.log, running.log[-3000:]
+
+
+@pytest.fixture(scope="module")
+def lever(cluster: Cluster) -> Iterator[Lever]:
+    running = Lever()
+    cluster.add_scrape_target("learn", f"127.0.0.1:{running.port}", interval="1s")
+    yield running
+    cluster.remove_scrape_target("learn")
+    running.close()
+
+
+@pytest.fixture
+def view(cluster: Cluster, namespace: str) -> View:
+    return View(cluster, namespace)
+
+
+def thresholds(view: View, name: str) -> dict[str, Any]:
+    """The thresholds of a policy by the value of their only label."""
+    status = (view.get("tpol", name) or {}).get("status", {})
+    return {next(iter(t.get("labels", {}).values()), ""): t for t in status.get("thresholds", [])}
+
+
+def history_of(view: View, name: str) -> list[dict[str, Any]]:
+    """The changes of a policy, the oldest first."""
+    return list(reversed((view.get("tpol", name) or {}).get("status", {}).get("history", [])))
+
+
+ESTIMATORS: dict[str, dict[str, Any]] = {
+    "percentile": {"type": "Percentile", "percentile": {"percentile": "99", "margin": "0.5"}},
+    "decaying": {
+        "type": "DecayingHistogram",
+        "decayingHistogram": {"percentile": "99", "halfLife": "3d", "margin": "0.5"},
+    },
+    "peaks": {"type": "PeaksOverThreshold", "peaksOverThreshold": {"rate": "0.001"}},
+    "budget": {"type": "AlertBudget", "alertBudget": {"episodesPerWeek": "4"}},
+    "rate": {"type": "ExceedanceRate"},
+}
+
+
+def test_two_weeks_with_incidents_give_a_sane_threshold_in_one_interval(
+    cluster: Cluster, operator: OperatorProcess, view: View
+) -> None:
+    incidents = [incident for incident in cluster.incidents if incident.kind == "errors"]
+    assert incidents
+    exclude = [{"start": stamp(incident.start - 600), "end": stamp(incident.end + 1200)} for incident in incidents]
+    spec = {
+        "sourceRef": {"name": "learn"},
+        "expr": ERRORS,
+        "perLabels": ["service"],
+        "history": {"window": "13d", "step": "5m", "exclude": {"ranges": exclude}},
+        "interval": "1h",
+        "delivery": {"mode": "Record"},
+    }
+    for name, estimator in ESTIMATORS.items():
+        view.apply("ThresholdPolicy", name, {**spec, "estimator": estimator})
+    view.apply("ThresholdPolicy", "week", {**spec, "seasonal": {"timeZone": "Europe/Berlin", "minSamples": 20}})
+    now = time.time() // STEP * STEP
+    start = now - 13 * 86400
+    normal, worst = {}, {}
+    for series in cluster.prometheus.query_range(ERRORS, start, now, STEP):
+        service = series["metric"]["service"]
+        samples = np.array([(float(t), float(v)) for t, v in series["values"]])
+        mine = [i for i in incidents if i.service == service]
+        within = np.zeros(len(samples), dtype=bool)
+        for incident in mine:
+            within |= (samples[:, 0] >= incident.start - 600) & (samples[:, 0] <= incident.end + 1200)
+        normal[service] = np.nanquantile(samples[~within, 1], [0.5, 0.95])
+        worst[service] = np.nanmax(samples[within, 1]) if within.any() else np.inf
+    assert len(normal) == 4
+    for name in [*ESTIMATORS, "week"]:
+        view.reaches("tpol", name, "Loaded", "RuleLoaded", seconds=60)
+        learned = thresholds(view, name)
+        assert set(learned) == set(normal), name
+        for service, threshold in learned.items():
+            value = float(threshold["current"])
+            assert normal[service][0] < value < worst[service], (name, service, value)
+            assert value < 8 * normal[service][1], (name, service, value)
+            assert threshold["simulation"]["current"]["episodesPerWeek"], (name, service)
+            assert threshold["samples"] > 3000
+        assert len(history_of(view, name)) == 4, "one interval, one change each"
+    spent = sum(float(t["simulation"]["current"]["episodesPerWeek"]) for t in thresholds(view, "budget").values())
+    told = len(incidents) * 7 / 13 * 3  # what was left out is simulated all the same
+    assert spent <= 4 + told
+    hour = cluster.prometheus.query(f'opssight:hour_of_week{{namespace="{view.namespace}"}}')
+    assert len(hour) == 1
+    recorded = cluster.prometheus.query(f'opssight:threshold{{namespace="{view.namespace}",policy="week"}}')
+    assert len(recorded) == 4
+    here = int(float(hour[0]["value"][1]))
+    assert {r["metric"]["service"]: float(r["value"][1]) for r in recorded} == {
+        service: at_hour(t["hours"], here) for service, t in thresholds(view, "week").items()
+    }
+
+
+def stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def at_hour(hours: str, hour: int) -> float:
+    """What the table in the status says for an hour of the week."""
+    runs = [part.split(":") for part in hours.split()]
+    return next(float(value) for first, value in reversed(runs) if int(first) <= hour)
+
+
+def a_lever(cluster: Cluster, lever: Lever, name: str, values: list[float]) -> None:
+    """Ten minutes of history, one value every two seconds."""
+    now = time.time()
+    labels = {"__name__": "lever", "case": name, "job": "learn", "instance": "lever"}
+    cluster.remote_write([(labels, [(now - 2 * (len(values) - i), v) for i, v in enumerate(values)])])
+    lever.values[name] = values[-1]
+
+
+def fast(case: str, **more: Any) -> dict[str, Any]:
+    return {
+        "sourceRef": {"name": "learn"},
+        "expr": f'lever{{case="{case}"}}',
+        "history": {"window": "10m", "step": "2s", "minDuration": "1m", "minCoverage": "0.5"},
+        "interval": "2s",
+        "delivery": {"mode": "Record"},
+        **more,
+    }
+
+
+def test_when_traffic_doubles_the_threshold_follows_within_its_guardrails_and_no_further(
+    cluster: Cluster, operator: OperatorProcess, lever: Lever, view: View
+) -> None:
+    a_lever(cluster, lever, "traffic", [10 + 0.1 * (i % 5) for i in range(300)])
+    guardrails = {"max": "16", "maxStep": "0.25", "cooldown": "4s", "whileFiring": "Allow"}
+    view.apply("ThresholdPolicy", "follows", fast("traffic", guardrails=guardrails))
+    view.apply("ThresholdPolicy", "frozen", fast("traffic", guardrails={**guardrails, "whileFiring": "Freeze"}))
+    for name in ("follows", "frozen"):
+        view.reaches("tpol", name, "Loaded", "RuleLoaded")
+    first = float(thresholds(view, "follows")[""]["current"])
+    assert first == pytest.approx(10.4)
+    lever.values["traffic"] = 20.8
+    eventually(
+        "the threshold at its limit", lambda: thresholds(view, "follows")[""]["current"] == "16", seconds=120, pause=1
+    )
+    time.sleep(8)  # four intervals, two cooldowns
+    assert thresholds(view, "follows")[""]["current"] == "16", "and no further"
+    steps = history_of(view, "follows")
+    values = [float(step["to"]) for step in steps]
+    assert values[0] == first and values == sorted(values)
+    assert all(b <= a * 1.251 for a, b in pairwise(values)), values
+    times = [time.mktime(time.strptime(step["at"], "%Y-%m-%dT%H:%M:%SZ")) for step in steps]
+    assert all(b - a >= 4 for a, b in pairwise(times)), times
+    assert thresholds(view, "frozen")[""]["current"] == str(first), "the expression is beyond it all the time"
+    assert thresholds(view, "frozen")[""]["reason"] in ("Firing", "WithinDeadBand")
+    query = f'opssight:threshold{{namespace="{view.namespace}",policy="follows"}}'
+    eventually("Prometheus records it", lambda: [r["value"][1] for r in cluster.prometheus.query(query)] == ["16"])
+
+
+def test_a_threshold_that_raises_more_alerts_than_predicted_is_rolled_back(
+    cluster: Cluster, operator: OperatorProcess, lever: Lever, view: View
+) -> None:
+    a_lever(cluster, lever, "wrong", [8 + i / 150 for i in range(300)])  # from 8 to 10, once
+    alert = {"name": "Wrong", "labels": {"namespace": view.namespace}, "for": "0s"}
+    outcome = {"after": "1m", "until": "10m"}
+    guardrails = {"whileFiring": "Allow", "cooldown": "10m"}
+    spec = fast("wrong", alert=alert, outcome=outcome, guardrails=guardrails, interval="5s")
+    view.apply("ThresholdPolicy", "wrong", spec)
+    view.reaches("tpol", "wrong", "Loaded", "RuleLoaded")
+    good = thresholds(view, "wrong")[""]["current"]
+    joined = f'opssight:threshold{{policy="wrong",namespace="{view.namespace}"}}'
+    rule = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "from-git", "namespace": view.namespace},
+        "spec": {
+            "groups": [
+                {
+                    "name": f"git-{view.namespace}",
+                    "rules": [
+                        {
+                            "alert": "Wrong",
+                            "expr": f'lever{{case="wrong"}} > on() group_left() (max({joined}) or on() vector(99))',
+                            "labels": {"namespace": view.namespace},
+                        }
+                    ],
+                }
+            ]
+        },
+    }
+    cluster.api("POST", f"/apis/monitoring.coreos.com/v1/namespaces/{view.namespace}/prometheusrules", rule)
+    lever.values["wrong"] = 8.0
+    guardrails = {"whileFiring": "Allow", "cooldown": "0s"}
+    lowered = {"type": "Percentile", "percentile": {"percentile": "50"}}
+    view.apply("ThresholdPolicy", "wrong", {**spec, "estimator": lowered, "guardrails": guardrails})
+    eventually("a lower threshold", lambda: len(history_of(view, "wrong")) == 2, seconds=30)
+    view.apply(
+        "ThresholdPolicy", "wrong", {**spec, "estimator": lowered, "guardrails": {**guardrails, "cooldown": "10m"}}
+    )
+    assert thresholds(view, "wrong")[""]["outcome"]["lastGood"] == good
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline and len(history_of(view, "wrong")) == 2:
+        lever.values["wrong"] = 12.0
+        time.sleep(4)
+        lever.values["wrong"] = 8.0
+        time.sleep(9)
+    first, changed, back = history_of(view, "wrong")
+    assert (back["reason"], back["from"], back["to"]) == ("RolledBack", changed["to"], first["to"])
+    assert "predicted were" in back["why"]
+    assert float(changed["observedEpisodesPerWeek"]) > float(changed["predictedEpisodesPerWeek"])
+    eventually("the condition", lambda: view.condition("tpol", "wrong", "AsPredicted")[1] == "RolledBack")
+    eventually("an Event", lambda: view.events("ThresholdRolledBack"))
+    view.reaches("tpol", "wrong", "Loaded", "RuleLoaded")
+    recorded = cluster.prometheus.query(joined)
+    assert [r["value"][1] for r in recorded] == [good]
