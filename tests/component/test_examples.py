@@ -15,6 +15,7 @@ from opssight_operator.core.science import detector_for, policy_for
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "examples").glob("*.yaml"))
+PRESETS = sorted((ROOT / "examples" / "presets").glob("*.yaml"))  # their metrics are not the shop's: test_presets.py
 QUERIES = {
     f"{path.stem}: {query.get('name', 'expr')}": query["expr"]
     for path in FILES
@@ -43,6 +44,13 @@ def test_kubernetes_takes_the_examples_one_by_one(kubectl, examples):
     for path in sorted(examples.iterdir()):
         said = kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(path))
         assert said.strip().endswith("created (server dry run)")
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=[path.stem for path in PRESETS])
+def test_kubernetes_takes_a_preset(kubectl, kinds, namespace, path):
+    text = path.read_text().replace("namespace: shop\n", f"namespace: {namespace}\n")
+    said = kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", input=text)
+    assert said.strip().endswith("created (server dry run)")
 
 
 def test_the_folder_is_applied_at_once_as_its_readme_says(kubectl, examples, namespace):

@@ -136,7 +136,7 @@ def at_hour(hours: str, hour: int) -> float:
 def a_lever(cluster: Cluster, lever: Lever, name: str, values: list[float]) -> None:
     """Ten minutes of history, one value every two seconds."""
     now = time.time()
-    labels = {"__name__": "lever", "case": name, "job": "learn", "instance": "lever"}
+    labels = {"__name__": "lever", "case": name, "job": "learn", "instance": "learn"}
     cluster.remote_write([(labels, [(now - 2 * (len(values) - i), v) for i, v in enumerate(values)])])
     lever.values[name] = values[-1]
 
@@ -164,9 +164,10 @@ def test_when_traffic_doubles_the_threshold_follows_within_its_guardrails_and_no
     first = float(thresholds(view, "follows")[""]["current"])
     assert first == pytest.approx(10.4)
     lever.values["traffic"] = 20.8
-    eventually(
-        "the threshold at its limit", lambda: thresholds(view, "follows")[""]["current"] == "16", seconds=120, pause=1
-    )
+    try:
+        eventually("its limit", lambda: thresholds(view, "follows")[""]["current"] == "16", seconds=120, pause=1)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {view.get('tpol', 'follows')}") from None
     time.sleep(8)  # four intervals, two cooldowns
     assert thresholds(view, "follows")[""]["current"] == "16", "and no further"
     steps = history_of(view, "follows")

@@ -13,7 +13,7 @@ from opssight_operator.api.kinds import KINDS, kind_of
 from opssight_operator.api.schema import root_schema
 
 FOLDER = Path(__file__).parents[2] / "examples"
-FILES = sorted(FOLDER.glob("*.yaml"))
+FILES = sorted(FOLDER.rglob("*.yaml"))
 MANIFESTS = {path.name: yaml.safe_load(path.read_text()) for path in FILES}
 OURS = {name: manifest for name, manifest in MANIFESTS.items() if manifest["apiVersion"] == API_VERSION}
 SCHEMAS = {kind.name: root_schema(kind) for kind in KINDS}
@@ -79,8 +79,8 @@ def test_the_alerts_join_policies_that_are_among_the_examples_and_record():
 
 
 def test_the_readme_lists_every_example():
-    linked = re.findall(r"\]\(([a-z-]+\.yaml)\)", (FOLDER / "README.md").read_text())
-    assert sorted(linked) == [path.name for path in FILES]
+    linked = re.findall(r"\]\(([a-z/-]+\.yaml)\)", (FOLDER / "README.md").read_text())
+    assert sorted(linked) == sorted(str(path.relative_to(FOLDER)) for path in FILES)
 
 
 def snippets():
