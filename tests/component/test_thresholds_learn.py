@@ -22,7 +22,7 @@ STEP = 300.0
 @pytest.fixture(scope="module")
 def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     install(cluster)
-    View(cluster, "").apply("MetricsSource", "learn", {"url": cluster.prometheus_url})
+    View(cluster, "").apply("MetricsSource", "learn", {"url": cluster.prometheus_url, "limits": {"maxSeries": 9000}})
     running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator")).start()
     try:
         eventually("the operator leads", running.leads)
@@ -238,3 +238,60 @@ def test_a_threshold_that_raises_more_alerts_than_predicted_is_rolled_back(
     view.reaches("tpol", "wrong", "Loaded", "RuleLoaded")
     recorded = cluster.prometheus.query(joined)
     assert [r["value"][1] for r in recorded] == [good]
+
+
+BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
+    "a typo in the expression": ({"expr": "sum(lever"}, "InvalidQuery", ("expr",)),
+    "an expression that Prometheus alone refuses": (
+        {"expr": 'label_replace(lever, "a", "b", "c", "(")'},
+        "InvalidQuery",
+        ("expr",),
+    ),
+    "two series where one may match": ({"expr": "many_values * on() many_values"}, "InvalidQuery", ("expr",)),
+    "a label that does not exist": ({"perLabels": ["team"]}, "InvalidSpec", ("perLabels", "'team'")),
+    "a time zone that does not exist": (
+        {"alert": {"timeZone": "Mars/North"}},
+        "InvalidSpec",
+        ("alert.timeZone", "Mars"),
+    ),
+    "hours of a time zone that does not exist": (
+        {"seasonal": {"timeZone": "Mars/North"}},
+        "InvalidSpec",
+        ("seasonal", "Mars"),
+    ),
+    "a day that does not exist": (
+        {
+            "history": {
+                **fast("bad")["history"],
+                "exclude": {"ranges": [{"start": "2026-02-30T00:00:00Z", "end": "2026-03-01T00:00:00Z"}]},
+            }
+        },
+        "InvalidSpec",
+        ("history.exclude.ranges[0]", "day is out of range"),
+    ),
+    "no such metric": ({"expr": "no_such_metric"}, "NoData", ("expr", "10m")),
+    "five thousand label values": (
+        {"expr": "many_values", "perLabels": ["n"]},
+        "TooMuchData",
+        ("5000 thresholds", "perLabels"),
+    ),
+}
+
+
+def test_a_bad_policy_gets_a_condition_that_names_the_field(
+    cluster: Cluster, operator: OperatorProcess, lever: Lever, view: View
+) -> None:
+    a_lever(cluster, lever, "bad", [1.0 + i % 3 for i in range(300)])
+    now = time.time() // 2 * 2
+    cluster.remote_write(
+        [
+            ({"__name__": "many_values", "n": f"{n:04}"}, [(now - 2 * i, float(n)) for i in range(60, -1, -1)])
+            for n in range(5000)
+        ]
+    )
+    for number, (spec, _, _) in enumerate(BAD.values()):
+        view.apply("ThresholdPolicy", f"bad-{number}", {**fast("bad"), "interval": "20s", **spec})
+    for number, (words, (_, reason, fragments)) in enumerate(BAD.items()):
+        message = view.reaches("tpol", f"bad-{number}", reason, seconds=60)
+        for fragment in fragments:
+            assert fragment in message, (words, message)
