@@ -47,7 +47,8 @@ def a_detector(
     **spec: Any,
 ) -> AnomalyDetector:
     """A detector of one query; ``query`` changes that query, everything else is a field of the spec in camelCase."""
-    fields = {"queries": [{"name": "p99", "expr": "latency_p99", **(query or {})}], **spec}
+    textbook = {"type": "ZScore"}  # its numbers can be worked out by hand
+    fields = {"queries": [{"name": "p99", "expr": "latency_p99", **(query or {})}], "method": textbook, **spec}
     return AnomalyDetector(
         metadata=a_meta(name, namespace=namespace, generation=generation),
         spec=AnomalyDetectorSpec.model_validate(fields),

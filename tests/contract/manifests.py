@@ -71,7 +71,20 @@ ACCEPTED: dict[str, Manifest] = {
     ),
     "a negative range": detector(query={"range": {"min": "-273.15", "max": "-1"}}),
     "a method with its own block": detector(method={"type": "RobustZScore", "robustZScore": {"sensitivity": "3.5"}}),
-    "a block alone, of the default method": detector(method={"zScore": {"sensitivity": "100"}}),
+    "a block alone, of the default method": detector(method={"adaptive": {"sensitivity": "High"}}),
+    "every method with its block": detector(
+        method={
+            "type": "Shewhart",
+            "shewhart": {"rules": ["NineOnASide", "SixTrending"], "sensitivity": "2.5"},
+        },
+        acceptAfter="2h",
+    ),
+    "a network that learns windows": detector(
+        method={"type": "Autoencoder", "autoencoder": {"kind": "Network", "window": 32, "code": 6, "epochs": 50}},
+    ),
+    "peers by density": detector(
+        method={"type": "PeerOutlier", "peerOutlier": {"measure": "Density", "minPeers": 4}},
+    ),
     "an alert with labels, annotations and a rule selector": detector(
         alert={
             "for": "0s",
@@ -279,8 +292,31 @@ REFUSED: dict[str, Refused] = {
         ("spec.method", "method.zScore is set and method.type is RobustZScore", "only when type is ZScore"),
     ),
     "a sensitivity of zero": Refused(
-        detector(method={"zScore": {"sensitivity": "0"}}),
+        detector(method={"type": "ZScore", "zScore": {"sensitivity": "0"}}),
         ("spec.method.zScore.sensitivity", '"0"', "at least 0.000001 and at most 100"),
+    ),
+    "a word that is no sensitivity": Refused(
+        detector(method={"adaptive": {"sensitivity": "Extreme"}}),
+        ("spec.method.adaptive.sensitivity", "Extreme", "Low", "Medium", "High"),
+    ),
+    "a block of another method than the default": Refused(
+        detector(method={"seasonal": {"timeZone": "Europe/Berlin"}}),
+        (
+            "spec.method",
+            "method.seasonal is set and method.type is Adaptive",
+        ),
+    ),
+    "a rule that no chart knows": Refused(
+        detector(method={"type": "Shewhart", "shewhart": {"rules": ["TwelveInARow"]}}),
+        ("spec.method.shewhart.rules", "TwelveInARow", "NineOnASide"),
+    ),
+    "a code wider than it may be": Refused(
+        detector(method={"type": "Autoencoder", "autoencoder": {"code": 65}}),
+        ("spec.method.autoencoder.code", "64"),
+    ),
+    "no time at all until a level is accepted": Refused(
+        detector(acceptAfter="0s"),
+        ("spec.acceptAfter", "0s", "at least 1s"),
     ),
     "a sensitivity out of reach": Refused(
         detector(method={"type": "RobustZScore", "robustZScore": {"sensitivity": "100.1"}}),

@@ -25,10 +25,10 @@ from .base import (
 )
 from .conditions import Condition
 from .durations import seconds_in_cel
+from .methods import Method, MethodType
 from .validation import Bounds, Rule, unless_malformed
 
 Direction = Literal["Above", "Below", "Both"]
-MethodType = Literal["ZScore", "RobustZScore"]
 SeriesState = Literal["Normal", "Anomalous", "WarmingUp", "NoData"]
 Severity = Literal["None", "Low", "Medium", "High", "Critical"]
 
@@ -94,45 +94,6 @@ class Query(KubeModel):
     """volume is the low-traffic guard; when it is absent every point is judged."""
 
 
-class ZScoreMethod(KubeModel):
-    """Mean and standard deviation of the training window."""
-
-    sensitivity: Annotated[Decimal, Bounds(at_least="0.000001", at_most="100")] = "2"
-    """sensitivity is how many standard deviations are normal; the default is 2."""
-
-
-class RobustZScoreMethod(KubeModel):
-    """Median and median absolute deviation of the training window."""
-
-    sensitivity: Annotated[Decimal, Bounds(at_least="0.000001", at_most="100")] = "3"
-    """sensitivity is how many robust standard deviations are normal; the default is 3."""
-
-
-class Method(KubeModel):
-    """The method that scores, and its own block of parameters."""
-
-    type: MethodType = "ZScore"
-    """type of the method: ZScore (the default) or RobustZScore."""
-    z_score: ZScoreMethod | None = None
-    """zScore holds the parameters of type ZScore."""
-    robust_z_score: RobustZScoreMethod | None = None
-    """robustZScore holds the parameters of type RobustZScore."""
-
-    CEL = (
-        Rule(
-            '!has(self.zScore) || self.type == "ZScore"',
-            "method.zScore may be set only when method.type is ZScore",
-            "method.zScore is set and method.type is {{self.type}}; zScore may be set only when type is ZScore",
-        ),
-        Rule(
-            '!has(self.robustZScore) || self.type == "RobustZScore"',
-            "method.robustZScore may be set only when method.type is RobustZScore",
-            "method.robustZScore is set and method.type is {{self.type}}; "
-            "robustZScore may be set only when type is RobustZScore",
-        ),
-    )
-
-
 class Alert(KubeModel):
     """The owned alert on the score."""
 
@@ -175,7 +136,11 @@ class AnomalyDetectorSpec(KubeModel):
     interval: Annotated[Duration, Bounds(at_least="1s", of="duration")] = "1m"
     """interval between two evaluations; the default is 1m."""
     min_training_samples: Annotated[int, Field(ge=3, le=100000)] = 30
-    """minTrainingSamples is how many samples a series needs before it is judged; the default is 30."""
+    """minTrainingSamples is how many samples a series needs before it is judged; the default is 30. A method that
+    needs more waits for more: IsolationForest for 64, Autoencoder for 96."""
+    accept_after: Annotated[Duration, Bounds(at_least="1s", of="duration")] = "6h"
+    """acceptAfter is how long a series must stay anomalous before its new level is accepted as the baseline; the
+    default is 6h. It is never longer than trainingWindow."""
     method: Method = Field(default_factory=Method)
     """method that scores the series."""
     alert: Alert | None = None
@@ -241,6 +206,8 @@ class Anomaly(KubeModel):
     """deviation of the peak from the expected value, in the unit of the metric."""
     severity: Severity
     """severity that follows from the peak score."""
+    moved_at: Time | None = None
+    """movedAt is when the level of this episode was accepted as the new baseline; absent when it was not."""
     explanation: Annotated[str, StringConstraints(max_length=1024)]
     """explanation in one sentence: what was seen, what was expected, how far, since when."""
 

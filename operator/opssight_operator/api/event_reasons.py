@@ -10,6 +10,7 @@ class EventReason(StrEnum):
 
     ANOMALY_STARTED = "AnomalyStarted"
     ANOMALY_ENDED = "AnomalyEnded"
+    BASELINE_MOVED = "BaselineMoved"
     THRESHOLD_CHANGED = "ThresholdChanged"
     THRESHOLD_ROLLED_BACK = "ThresholdRolledBack"
 
@@ -19,6 +20,9 @@ EVENT_REASON_MEANING: dict[EventReason, str] = {
         "A series of an AnomalyDetector became anomalous; the note says what was seen and what was expected."
     ),
     EventReason.ANOMALY_ENDED: "A series is as expected again; the note says how long it was not, and its worst.",
+    EventReason.BASELINE_MOVED: (
+        "A series has been anomalous for as long as spec.acceptAfter says; its new level is the baseline from now on."
+    ),
     EventReason.THRESHOLD_CHANGED: "A ThresholdPolicy has another threshold; the note says from what to what, and why.",
     EventReason.THRESHOLD_ROLLED_BACK: (
         "A ThresholdPolicy went back to its last good threshold, because there were more or fewer alert episodes than "

@@ -33,6 +33,8 @@ class Episodes:
     all: tuple[Anomaly, ...]
     started: tuple[Anomaly, ...]
     ended: tuple[Anomaly, ...]
+    moved: tuple[Anomaly, ...] = ()
+    """Those whose level was accepted as the new baseline just now."""
 
     @property
     def open_since(self) -> dict[SeriesKey, str]:
@@ -50,12 +52,14 @@ def merged(previous: Sequence[Anomaly], judged: Iterable[SeriesJudgement], windo
         pairs.extend(_merge_series(series, before.pop(series.key, []), windows))
     for gone in before.values():  # series that the query no longer returns
         pairs.extend((anomaly, _closed(anomaly, windows.judged_from)) for anomaly in gone)
+    pairs = [(was, _accepted(now, windows)) for was, now in pairs]
     # One that began before the shortest judged window was forgotten by a full list and is no news.
     fresh = windows.now - windows.lookback
     return Episodes(
         all=tuple(now for _, now in pairs),
         started=tuple(now for was, now in pairs if was is None and seconds_of(now.start) > fresh),
         ended=tuple(now for was, now in pairs if was is not None and was.end is None and now.end is not None),
+        moved=tuple(now for was, now in pairs if now.moved_at and (was is None or not was.moved_at)),
     )
 
 
@@ -99,7 +103,17 @@ def _continued(known: Anomaly, seen: Anomaly) -> Anomaly:
     whole = seconds_of(seen.start) <= seconds_of(known.start)
     peak = seen if whole or float(seen.peak_score) > float(known.peak_score) else known
     explanation = peak.explanation.replace(moment(seconds_of(peak.start)), moment(seconds_of(known.start)))
-    return peak.model_copy(update={"start": known.start, "end": seen.end, "explanation": explanation})
+    return peak.model_copy(
+        update={"start": known.start, "end": seen.end, "moved_at": known.moved_at, "explanation": explanation}
+    )
+
+
+def _accepted(anomaly: Anomaly, windows: DetectorWindows) -> Anomaly:
+    """An episode that is open for as long as ``acceptAfter`` says is the new baseline from now on."""
+    lasted = windows.now - seconds_of(anomaly.start)
+    if anomaly.end is not None or anomaly.moved_at is not None or lasted < windows.accept_after:
+        return anomaly
+    return anomaly.model_copy(update={"moved_at": rfc3339(windows.now)})
 
 
 def _closed(anomaly: Anomaly, at: float) -> Anomaly:

@@ -45,7 +45,7 @@ def evaluate(
     settings: Settings,
 ) -> Plan[AnomalyDetectorStatus]:
     """Judge every series and say what follows; raises ``InvalidSpec`` for what the methods refuse."""
-    queries = judge(detector.spec, observation, windows)
+    queries = judge(detector.spec, observation, windows, detector.status.anomalies)
     judged = [series for query in queries for series in query.series]
     episodes = merged(detector.status.anomalies, judged, windows)
     states = {series.key: _state(series, episodes) for series in judged}
@@ -93,6 +93,7 @@ def evaluate(
         gauges=score_gauges(detector, judged, anomalous, settings.max_series_exported),
         outcome=str(verdicts[ConditionType.READY].reason),
         retry_after=next_look(intent, conditions, now, windows.interval, settings),
+        learned={query.name: query.learned for query in queries if query.learned is not None},
     )
 
 
@@ -137,7 +138,7 @@ def _model_trained(
         return Verdict(
             "False",
             Reason.WARMING_UP,
-            f"{warming_up} of {alive} series have fewer than {spec.min_training_samples} training samples",
+            f"{warming_up} of {alive} series have fewer than {method_parameters(spec)['min_samples']} training samples",
         )
     return Verdict("True", Reason.TRAINED, f"{spec.method.type} is trained for all {alive} series")
 
@@ -186,7 +187,16 @@ def _episode_events(episodes: Episodes) -> tuple[Event, ...]:
         )
         for a in episodes.ended
     ]
-    return (*capped(started), *capped(ended))
+    moved = [
+        Event(
+            "Normal",
+            EventReason.BASELINE_MOVED,
+            _sentence(a, f"baseline moved: the level since {a.start} is normal now"),
+            "Judge",
+        )
+        for a in episodes.moved
+    ]
+    return (*capped(started), *capped(ended), *capped(moved))
 
 
 def _sentence(anomaly: Anomaly, text: str) -> str:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opssight_detectors.base import Detector, PointState, Scores
+from opssight_detectors.base import Detector, Model, PointState, Scores
 from opssight_detectors.episodes import Episode, EpisodeRules, episodes_of
 from opssight_detectors.explain import explain_episode
 from opssight_detectors.policy import Policy, apply_policy
 
-from ..api.anomaly_detector import AnomalyDetectorSpec, Query, SeriesState
+from ..api.anomaly_detector import Anomaly, AnomalyDetectorSpec, Query, SeriesState
+from .models import Learned
 from .observation import DetectorObservation, FloatArray, Frame, Labels, QueryObservation
 from .rules import LabelItems, label_items
-from .science import detector_for, policy_for
+from .science import LEARNS_SHAPES, detector_for, method_parameters, policy_for
+from .training import brought_up_to_date, learned_key, left_out, training_values
 from .windows import DetectorWindows
 
+MAX_PEERS = 5000
 BLOCK_SERIES = 64  # judged together, so that the methods' temporaries do not grow with the number of series
 MAX_LABEL_VALUE = 256  # in status; longer values are cut
 
@@ -55,31 +59,64 @@ class QueryJudgement:
     samples: int
     no_volume: int
     warnings: tuple[str, ...]
+    learned: Learned | None = None  # what is worth keeping for the next evaluation
 
 
 def judge(
-    spec: AnomalyDetectorSpec, observation: DetectorObservation, windows: DetectorWindows
+    spec: AnomalyDetectorSpec,
+    observation: DetectorObservation,
+    windows: DetectorWindows,
+    known: Sequence[Anomaly] = (),
 ) -> tuple[QueryJudgement, ...]:
-    """Fit on the training windows and judge the judged ones, query by query."""
-    detector = detector_for(spec)
+    """Learn from the training windows and judge the judged ones, query by query; ``known`` episodes teach nothing."""
+    judge_one = _Judge(spec, detector_for(spec), method_parameters(spec), windows, known)
     queries = {query.name: query for query in spec.queries}
-    return tuple(_judge_query(detector, queries[seen.name], seen, windows) for seen in observation.queries)
+    return tuple(
+        judge_one(queries[seen.name], seen, observation.learned.get(seen.name)) for seen in observation.queries
+    )
 
 
-def _judge_query(detector: Detector, query: Query, seen: QueryObservation, windows: DetectorWindows) -> QueryJudgement:
-    policy, enough = policy_for(query), _enough_volume(query, seen)
-    series: list[SeriesJudgement] = []
-    for start in range(0, seen.judged.n_series, BLOCK_SERIES):
-        columns = slice(start, start + BLOCK_SERIES)
-        volume = None if enough is None else enough[:, columns]
-        series.extend(_judge_block(detector, policy, seen, columns, volume, windows))
-    no_volume = 0 if seen.volume is None else int(np.isnan(seen.volume).all(axis=0).sum())
-    samples = int(np.isfinite(seen.training.values).sum())
-    return QueryJudgement(query.name, tuple(series), samples, no_volume, seen.training.warnings)
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    spec: AnomalyDetectorSpec
+    detector: Detector
+    parameters: dict[str, Any]
+    windows: DetectorWindows
+    known: Sequence[Anomaly]
+
+    def __call__(self, query: Query, seen: QueryObservation, kept: Learned | None) -> QueryJudgement:
+        policy, enough = policy_for(query), _enough_volume(query, seen)
+        columns = [slice(at, at + self._block) for at in range(0, seen.judged.n_series, self._block)]
+        learned = self._learn(query, seen, columns, kept)
+        series: list[SeriesJudgement] = []
+        for block, model in zip(columns, learned.models, strict=True):
+            volume = None if enough is None else enough[:, block]
+            series.extend(_judge_block(model, policy, seen, block, volume, self.windows))
+        no_volume = 0 if seen.volume is None else int(np.isnan(seen.volume).all(axis=0).sum())
+        samples = int(np.isfinite(seen.training.values).sum())
+        kept_on = learned if self.spec.method.type in LEARNS_SHAPES else None
+        return QueryJudgement(query.name, tuple(series), samples, no_volume, seen.training.warnings, kept_on)
+
+    @property
+    def _block(self) -> int:
+        """Peers are judged against each other and stay together."""
+        return MAX_PEERS if self.spec.method.type == "PeerOutlier" else BLOCK_SERIES
+
+    def _learn(self, query: Query, seen: QueryObservation, columns: Sequence[slice], kept: Learned | None) -> Learned:
+        labels = [shown_labels(one) for one in seen.training.labels]
+        own_past = bool(getattr(self.detector, "judges_history", False))
+        spans = left_out(query.name, self.known, self.windows, moved_only=own_past)
+        values = training_values(seen.training, labels, spans, int(self.parameters["min_samples"]))
+        blocks = [np.ascontiguousarray(values[:, block]) for block in columns]
+        if self.spec.method.type not in LEARNS_SHAPES:
+            models = tuple(self.detector.fit(seen.training.times, block) for block in blocks)
+            return Learned("", self.windows.judged_from, models, values.shape[1])
+        key = learned_key([self.spec.method.type, self.parameters], seen.training.labels, spans, self.windows)
+        return brought_up_to_date(self.detector, kept, key, seen.training.times, blocks, self.windows)
 
 
 def _judge_block(
-    detector: Detector,
+    model: Model,
     policy: Policy,
     seen: QueryObservation,
     columns: slice,
@@ -89,7 +126,6 @@ def _judge_block(
     times = seen.judged.times
     values = np.ascontiguousarray(seen.judged.values[:, columns])
     values = np.where(np.isfinite(values), values, np.nan)
-    model = detector.fit(seen.training.times, np.ascontiguousarray(seen.training.values[:, columns]))
     scores = apply_policy(model.score(times, values), values, policy, enough)
     rules = EpisodeRules(gap_tolerance=windows.gap_tolerance, missing_tolerance=windows.missing_tolerance)
     episodes = episodes_of(times, values, scores, rules)

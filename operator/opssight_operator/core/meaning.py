@@ -52,7 +52,7 @@ def _detector(status: AnomalyDetectorStatus) -> object:
         # Which normal series are listed, and in what order, follows from their scores and means nothing; how bad an
         # anomalous one is follows from the peak of its episode.
         sorted((s.query, sorted(s.labels.items())) for s in status.series if s.state == "Anomalous"),
-        [(a.query, a.labels, a.start, a.end, a.severity) for a in status.anomalies],
+        [(a.query, a.labels, a.start, a.end, a.severity, a.moved_at) for a in status.anomalies],
         status.model and (status.model.method, status.model.digest),
     )
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from .targets import Target
+from .models import Learned
 
 FloatArray = NDArray[np.float64]
 Labels = Mapping[str, str]
@@ -100,6 +101,7 @@ class DetectorObservation:
 
     queries: tuple[QueryObservation, ...]
     rule: RuleObservation = RuleObservation()
+    learned: Mapping[str, Learned] = field(default_factory=dict)  # by query, what is kept since the last evaluation
 
 
 @dataclass(frozen=True, slots=True)

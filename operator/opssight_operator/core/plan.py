@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from ..api.base import KubeModel
+from .models import Learned
 
 StatusT = TypeVar("StatusT", bound=KubeModel)
 
@@ -96,3 +97,4 @@ class Plan(Generic[StatusT]):
     outcome: str
     retry_after: float | None = None
     patch: PatchTarget | None = None
+    learned: Mapping[str, Learned] = field(default_factory=dict)  # models to keep for the next evaluation

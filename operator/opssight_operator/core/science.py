@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from opssight_detectors.base import Detector
+from opssight_detectors.parameters import parameters_of
 from opssight_detectors.policy import Direction, Policy
-from opssight_detectors.registry import detector_of
+from opssight_detectors.registry import METHODS, detector_of
 from opssight_detectors.thresholds.summary import zone_of
 
-from ..api.anomaly_detector import AnomalyDetectorSpec, Query, RobustZScoreMethod, ZScoreMethod
+from ..api.anomaly_detector import AnomalyDetectorSpec, Query
 from ..api.base import seconds
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..errors import InvalidSpec
@@ -18,6 +19,7 @@ from .chain import Guards
 from .numbers import parsed
 
 T = TypeVar("T")
+LEARNS_SHAPES = frozenset({"Adaptive", "IsolationForest", "Autoencoder"})
 
 
 def detector_for(spec: AnomalyDetectorSpec) -> Detector:
@@ -25,13 +27,25 @@ def detector_for(spec: AnomalyDetectorSpec) -> Detector:
     return checked("method", lambda: detector_of(spec.method.type, **method_parameters(spec)))
 
 
-def method_parameters(spec: AnomalyDetectorSpec) -> dict[str, float]:
-    """The parameters of the method, defaults included."""
-    method = spec.method
-    block = (
-        method.z_score or ZScoreMethod() if method.type == "ZScore" else method.robust_z_score or RobustZScoreMethod()
-    )
-    return {"sensitivity": float(block.sensitivity), "min_samples": spec.min_training_samples}
+def method_parameters(spec: AnomalyDetectorSpec) -> dict[str, Any]:
+    """The parameters of the method as the library takes them, defaults included."""
+    known = {info.name: info for info in parameters_of(METHODS[spec.method.type])}
+    given = spec.method.block()
+    parameters: dict[str, Any] = {}
+    for name, info in known.items():
+        if name == "min_samples":
+            parameters[name] = max(spec.min_training_samples, _least_samples(info.default, spec.method.type))
+            continue
+        value = getattr(given, name)
+        if isinstance(info.default, float):
+            value = float(value)
+        parameters[name] = tuple(value) if isinstance(value, list) else value
+    return parameters
+
+
+def _least_samples(default: object, method: str) -> int:
+    """Methods that learn shapes cannot do with the few samples that a mean can."""
+    return int(str(default)) if method in LEARNS_SHAPES else 0
 
 
 def policy_for(query: Query) -> Policy:

@@ -2,8 +2,11 @@
 
 The judged window reaches back over the last two intervals and five steps at least: a missed evaluation
 loses nothing, and a sample that arrives late is judged when it is there. While an episode is open the
-window reaches back to its beginning, so that an incident never trains the model that judges it; after a
-quarter of the training window it may, because then it is the new normal.
+window reaches back to its beginning, so that an incident never trains the model that judges it; after
+``acceptAfter`` it may, because then it is the new normal.
+
+A method that is costly to fit starts at an anchor that moves on a few times in a training window, and learns
+point by point from there: whoever starts at the same anchor has the same model, also after a restart.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from ..api.base import duration, seconds
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..errors import InvalidSpec
 from ..settings import Settings
+from .science import LEARNS_SHAPES
 from .timing import on_grid
 
 MIN_JUDGED_STEPS = 5
 MISSING_STEPS = 15  # an episode outlives so many missing samples
 GAP_STEPS = 3  # and a return to normal that is not longer than this
-OPEN_EPISODE_SHARE = 0.25  # of the training window, which an open episode may keep from being learned
+ANCHORS = 7  # a model that is costly to fit starts so many times in a training window
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class DetectorWindows:
     judged_from: float
     now: float
     lookback: float
+    training: float = 0.0  # of which a model that is costly to fit learns at once; the rest it learns point by point
+    accept_after: float = math.inf  # seconds after which an open episode is the new normal
 
     @property
     def gap_tolerance(self) -> float:
@@ -68,9 +74,13 @@ def detector_windows(
     at = on_grid(now, step)
     lookback = math.ceil(max(2 * interval / step, MIN_JUDGED_STEPS)) * step
     oldest_open = min((since for since in open_since if since <= at), default=at)
-    furthest = at - lookback + step - on_grid(OPEN_EPISODE_SHARE * training, step)
+    accept_after = max(on_grid(min(seconds(spec.accept_after), training), step), step)
+    furthest = at - lookback + step - accept_after
     judged_from = max(min(at - lookback + step, on_grid(oldest_open, step)), furthest)
-    return DetectorWindows(step, interval, judged_from - training, judged_from, at, lookback)
+    start = judged_from - training
+    if spec.method.type in LEARNS_SHAPES:
+        start = on_grid(start, max(on_grid(training / ANCHORS, step), step))
+    return DetectorWindows(step, interval, start, judged_from, at, lookback, training, accept_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ async def reconcile(
         return suspended_plan(resource, now)
     try:
         windows, observation = await _gather(resource, now, ports, settings)
-        return await ports.compute.run(partial(evaluate, resource, observation, windows, now, settings))
+        plan = await ports.compute.run(partial(evaluate, resource, observation, windows, now, settings))
+        ports.models.put(resource.metadata.uid, plan.learned)
+        return plan
     except OpsSightError as error:
         return held_plan(resource, error, now, settings)
 
@@ -61,7 +63,7 @@ async def _gather(
                 raise
         else:
             break
-    return windows, DetectorObservation(queries, rule)
+    return windows, DetectorObservation(queries, rule, ports.models.get(resource.metadata.uid))
 
 
 async def _all_queries(

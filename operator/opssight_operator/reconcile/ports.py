@@ -6,10 +6,11 @@ Every method raises errors of ``opssight_operator.errors`` and nothing else; ada
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from ..api.metrics_source import MetricsSource
+from ..core.models import ModelMemory
 from ..core.observation import Frame, LoadedRule, RuleObservation, ServerInfo
 from ..core.plan import Event, Gauge, PatchTarget, RuleObject
 from ..core.targets import Target
@@ -136,3 +137,4 @@ class Ports:
     telemetry: Telemetry
     compute: Compute
     targets: Targets
+    models: ModelMemory = field(default_factory=ModelMemory)

@@ -220,7 +220,7 @@ INVALID = {
     "a duration that is none": ("ThresholdPolicy", {"expr": "up", "interval": "soon"}, "spec.interval"),
     "an impossible sensitivity": (
         "AnomalyDetector",
-        {"queries": [{"name": "a", "expr": "up"}], "method": {"zScore": {"sensitivity": "0"}}},
+        {"queries": [{"name": "a", "expr": "up"}], "method": {"type": "ZScore", "zScore": {"sensitivity": "0"}}},
         "sensitivity must be",
     ),
     "a misspelt field in a list": (

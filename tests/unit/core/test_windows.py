@@ -34,7 +34,7 @@ def test_an_open_episode_is_judged_from_its_beginning_by_the_model_from_before()
 
 def test_an_episode_that_never_ends_is_learned_at_last() -> None:
     windows = detector_windows(a_detector(trainingWindow="4h").spec, NOW, [NOW - 100 * HOUR], SETTINGS)
-    assert windows.judged_from == NOW - HOUR - windows.lookback + 60
+    assert windows.judged_from == NOW - 4 * HOUR - windows.lookback + 60
 
 
 def test_a_heavy_window_can_be_halved_but_not_below_what_training_needs() -> None:
