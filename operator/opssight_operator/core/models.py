@@ -27,7 +27,7 @@ class Learned:
 class ModelMemory:
     """What detectors have learned, by their uid; those used least lately go when there are too many series."""
 
-    max_series: int = 5000
+    max_series: int = 1000  # of the adaptive method a series takes about 100 kB
     _kept: OrderedDict[str, Mapping[str, Learned]] = field(default_factory=OrderedDict)
 
     def get(self, uid: str) -> Mapping[str, Learned]:

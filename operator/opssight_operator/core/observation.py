@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .models import Learned
+
 if TYPE_CHECKING:
     from .targets import Target
-from .models import Learned
 
 FloatArray = NDArray[np.float64]
 Labels = Mapping[str, str]
