@@ -32,8 +32,9 @@ def readable_towards(value: float, anchor: float, digits: int = READABLE_DIGITS)
     without_noise = Context(prec=_NOISE_DIGITS).create_decimal(repr(float(value)))
     rounding = ROUND_FLOOR if value > anchor else ROUND_CEILING
     result = float(Context(prec=digits, rounding=rounding).create_decimal(without_noise))
-    # One step of the last digit may be longer than the way to the anchor.
-    return result if (result - anchor) * (value - anchor) > 0 else value
+    # One step of the last digit may be longer than the way to the anchor, and so may the noise of a large number.
+    on_the_way = (result - anchor) * (value - anchor) > 0
+    return result if on_the_way and abs(result - anchor) <= abs(value - anchor) * (1 + 1e-9) else value
 
 
 def number_or_none(value: float | None) -> str | None:
