@@ -23,7 +23,7 @@ from opssight_operator.core.windows import history_window
 from opssight_operator.settings import Settings
 
 PRESETS = {path.stem: path for path in sorted((Path(__file__).parents[2] / "examples" / "presets").glob("*.yaml"))}
-ROWS, STEP = 360, 30  # three hours
+ROWS, STEP = 2880, 60  # two days
 Series = tuple[Mapping[str, str], np.ndarray]
 
 
@@ -78,7 +78,7 @@ def exporters() -> Iterator[Series]:
 
 @pytest.fixture(scope="module")
 def prometheus() -> Iterator[Prometheus]:
-    """Prometheus alone, with three hours of all exporters."""
+    """Prometheus alone, with two days of all exporters."""
     with alone() as cluster:
         start = int(time.time()) // STEP * STEP - ROWS * STEP
         cluster.prometheus.remote_write(
@@ -101,9 +101,9 @@ EXPECTED: dict[str, dict[str, tuple[float, float]]] = {
 
 
 def policy_of(path: Path) -> ThresholdPolicy:
-    """The preset with less history asked for, since the servers of a test have but three hours."""
+    """The preset with less history asked for, since the servers of a test have but two days."""
     manifest = yaml.safe_load(path.read_text())
-    manifest["spec"]["history"] |= {"window": "150m", "minDuration": "1h"}
+    manifest["spec"]["history"] |= {"window": "46h"}
     spec = ThresholdPolicySpec.model_validate(manifest["spec"])
     meta = ObjectMeta(name=manifest["metadata"]["name"], namespace="shop", uid="uid", generation=1)
     return ThresholdPolicy(metadata=meta, spec=spec, status=ThresholdPolicyStatus())

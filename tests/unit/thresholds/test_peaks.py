@@ -132,3 +132,19 @@ def test_the_distribution_function_is_that_of_scipy():
 def test_impossible_parameters_are_refused_with_a_sentence(parameters, sentence):
     with pytest.raises(ValueError, match=sentence):
         PeaksOverThreshold(**parameters)
+
+
+A_DAY = {
+    "smooth": lambda dice: np.convolve(dice.normal(10.0, 1.0, 1444), np.full(5, 0.2), mode="valid"),
+    "constant": lambda dice: np.full(1440, 3.0),
+    "two values": lambda dice: dice.integers(0, 2, 1440).astype(float),
+    "one incident": lambda dice: np.where(np.arange(1440) // 60 == 9, 50.0 + dice.random(1440), dice.random(1440)),
+}
+
+
+@pytest.mark.parametrize("name", A_DAY)
+def test_the_shortest_history_that_is_asked_for_by_default_always_gives_a_threshold_for_one_in_a_thousand(name):
+    for seed in range(20):
+        values = A_DAY[name](np.random.default_rng(seed))
+        values[200:480] = math.nan  # history.minCoverage lets a fifth be missing
+        assert estimate(values, rate=0.001).known, (seed, estimate(values, rate=0.001).notes)
