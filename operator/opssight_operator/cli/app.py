@@ -70,9 +70,12 @@ def detect(
     csv: CsvFile = None,
     column: Column = None,
     json: JsonFile = None,
-    method: Annotated[str, typer.Option(help="The method, such as ZScore or RobustZScore.")] = "ZScore",
+    method: Annotated[str, typer.Option(help="The method; `opssight methods` lists them.")] = "ZScore",
     sensitivity: Annotated[
-        float | None, typer.Option(help="How many deviations are normal; 2 for ZScore, 3 for RobustZScore.")
+        str | None, typer.Option(help="How many deviations are normal, or Low, Medium, High, as the method has it.")
+    ] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another parameter of the method; repeat.")
     ] = None,
     direction: Annotated[
         Direction, typer.Option(help="Which deviations count.", case_sensitive=False)
@@ -85,7 +88,8 @@ def detect(
     \b
     opssight detect 10 12 11 50 13 12
     opssight detect -1 2 0 -40 1 0 -o json
-    opssight detect --csv latency.csv --column p99 --method RobustZScore
+    opssight detect --csv latency.csv --column p99 --method RobustZScore --sensitivity 4
+    opssight detect --csv latency.csv --column p99 --method Shewhart --set rules=NineOnASide,SixTrending
     kubectl ... | opssight detect --exit-code
 
     Exits with 0, with 1 when there are anomalies and --exit-code was given, and with 2 when the input is bad.
@@ -93,12 +97,26 @@ def detect(
     from . import detection, reading, writing
 
     series = reading.series(values or [], csv=csv, column=column, json=json)
-    found = detection.detect(series, method=method, sensitivity=sensitivity, direction=direction.value)
+    given = [*(parameters or []), *([] if sensitivity is None else [f"sensitivity={sensitivity}"])]
+    found = detection.detect(series, method=method, given=given, direction=direction.value)
     for note in found.notes:
         typer.echo(note, err=True)
     typer.echo(writing.written(output.value, found.plain, found.table))
     if exit_code and found.anomalies:
         raise typer.Exit(EXIT_FINDINGS)
+
+
+@app.command()
+def methods(output: Output = Format.TABLE) -> None:
+    """List the methods with their parameters, defaults and limits.
+
+    \b
+    opssight methods
+    opssight methods -o json
+    """
+    from . import method_list, writing
+
+    typer.echo(writing.written(output.value, method_list.plain(), method_list.text()))
 
 
 @app.command(context_settings=_VALUES)

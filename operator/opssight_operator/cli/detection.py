@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from opssight_detectors.engine import Detection, detect_anomalies
+from opssight_detectors.parameters import ParameterInfo, parameters_of
 from opssight_detectors.policy import Direction, Policy
 from opssight_detectors.registry import METHODS
 from opssight_operator.core.answers import plain_detection
@@ -25,12 +27,13 @@ class Found:
     anomalies: int
 
 
-def detect(series: Series, *, method: str, sensitivity: float | None, direction: str) -> Found:
-    """The anomalies of each list; ``BadInput`` for a method or a parameter that cannot be."""
-    name = _method(method)
+def detect(series: Series, *, method: str, given: Sequence[str] = (), direction: str = "Both") -> Found:
+    """The anomalies of each list; ``given`` are ``name=value``. ``BadInput`` for what cannot be."""
+    name = method_named(method)
+    parameters = parameters_given(name, given)
     try:
         found = {
-            key: detect_anomalies(values, method=name, sensitivity=sensitivity, policy=Policy(Direction(direction)))
+            key: detect_anomalies(values, method=name, policy=Policy(Direction(direction)), **parameters)
             for key, values in series.items()
         }
     except ValueError as error:
@@ -43,7 +46,34 @@ def detect(series: Series, *, method: str, sensitivity: float | None, direction:
     return Found(_plain(found), _table(found), notes, sum(len(d.anomalies) for d in found.values()))
 
 
-def _method(given: str) -> str:
+def parameters_given(method: str, given: Sequence[str]) -> dict[str, Any]:
+    """``name=value`` as the parameters of a method; names as in a manifest or in Python."""
+    known = {info.yaml_name.lower(): info for info in parameters_of(METHODS[method])}
+    parameters: dict[str, Any] = {}
+    for pair in given:
+        key, equals, text = pair.partition("=")
+        info = known.get(key.strip().replace("_", "").replace("-", "").lower())
+        if not equals or info is None:
+            names = ", ".join(one.yaml_name for one in known.values())
+            raise BadInput(f"--set {pair!r}: {method} takes name=value with the names {names}")
+        parameters[info.name] = _value(info, text.strip())
+    return parameters
+
+
+def _value(info: ParameterInfo, text: str) -> Any:
+    if isinstance(info.default, tuple):
+        return tuple(part.strip() for part in text.split(","))
+    if isinstance(info.default, str):
+        return text
+    kind = int if isinstance(info.default, int) else float
+    try:
+        return kind(text)
+    except ValueError:
+        whole = "a whole number" if kind is int else "a number"
+        raise BadInput(f"{info.yaml_name} must be {whole}, not {text!r}") from None
+
+
+def method_named(given: str) -> str:
     """``z-score``, ``zscore`` and ``ZScore`` are one."""
     names = {name.lower(): name for name in METHODS}
     key = given.lower().replace("-", "").replace("_", "")

@@ -134,6 +134,17 @@ BAD = {
     "no values": (["detect"], "", "there are no values; give numbers as arguments"),
     "an unknown option": (["detect", "--sensitvity", "3"], "", "there is no option --sensitvity"),
     "an unknown method": (["detect", "1", "--method", "magic"], "", "--method is 'magic'; it must be one of"),
+    "a word where a number is needed": (
+        ["detect", "1", "2", "--sensitivity", "High"],
+        "",
+        "sensitivity must be a number",
+    ),
+    "a parameter that the method lacks": (
+        ["detect", "1", "2", "--set", "trees=9"],
+        "",
+        "takes name=value with the names",
+    ),
+    "a parameter without a value": (["detect", "1", "2", "--set", "minSamples"], "", "takes name=value"),
     "an impossible sensitivity": (["detect", "1", "2", "3", "--sensitivity", "-1"], "", "sensitivity must be"),
     "two ways in": (["detect", "1", "--json", "-"], "[1]", "values and --json were given together"),
     "a column without a table": (["detect", "1", "--column", "a"], "", "--column a needs --csv FILE"),
@@ -279,3 +290,15 @@ def test_nothing_heavy_is_loaded_to_detect_or_to_learn() -> None:
     for command in ("detect", "thresholds"):
         done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_every_method_is_listed_and_can_be_chosen_with_its_parameters() -> None:
+    listed = json.loads(run("methods", "-o", "json").stdout)
+    assert [method["name"] for method in listed] == list(METHODS)
+    said = run(
+        "detect", "10", "12", "11", "50", "13", "12", "--method", "RobustZScore", "--set", "minSamples=4", "-o", "json"
+    )
+    assert [anomaly["index"] for anomaly in json.loads(said.stdout)["anomalies"]] == [3]
+    numbers = [str(10 + place % 3) for place in range(100)]
+    said = run("detect", *numbers, "90", "--method", "Adaptive", "--sensitivity", "High", "-o", "json")
+    assert [anomaly["index"] for anomaly in json.loads(said.stdout)["anomalies"]] == [100]
