@@ -6,12 +6,14 @@ python docs/detectors/build.py --check  # fails when a page is not what the code
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from opssight_detectors.registry import describe, detector_of
+from opssight_operator.api.methods import BLOCKS, Method
 
 HERE = Path(__file__).parent
 ROWS, TRAINING = 1152, 864  # four days of five minutes, three to learn from
@@ -150,6 +152,16 @@ def plot(method: str) -> str:
     )
 
 
+def manifest(method: str) -> list[str]:
+    """A detector of this method with every parameter of its block, as lines of YAML."""
+    block = Method.model_validate({"type": method}).block().dump()
+    head = ["apiVersion: opssight.dev/v1alpha1", "kind: AnomalyDetector", "metadata:", "  name: latency", "spec:"]
+    query = ["  queries:", "  - name: p99", "    expr: service:latency:p99"]
+    name = {str(kind): block for kind, block in BLOCKS.items()}[method]
+    given = [f"      {key}: {json.dumps(value)}" for key, value in block.items()]
+    return [*head, *query, "  method:", f"    type: {method}", *([f"    {name}:", *given] if given else [])]
+
+
 def pages() -> dict[Path, str]:
     """Every file that this script owns, with its content."""
     out: dict[Path, str] = {}
@@ -178,6 +190,12 @@ def pages() -> dict[Path, str]:
                 "| parameter | default | allowed | meaning |",
                 "|---|---|---|---|",
                 *rows,
+                "",
+                "In a resource, with its defaults:",
+                "",
+                "```yaml",
+                *manifest(method.name),
+                "```",
                 "",
             ]
         )

@@ -116,6 +116,9 @@ class Leading:
             # What was seen stays known and keeps running; watching anew lists everything again.
             log.warning("watching starts anew", extra={"error": f"{type(error).__name__}: {error}"})
             return kopf_stops.is_set()
+        if not kopf_stops.is_set():  # a signal came in the moment in which kopf had taken the signals
+            self._stopping.set()
+            await kopf_stops.wait()
         return True
 
     async def _prepare(self, clusterwide: bool) -> None:

@@ -83,7 +83,8 @@ def test_a_default_inside_a_part_that_is_given_is_filled_in_too(api):
     manifest = detector(alert={}, method={"robustZScore": {}, "type": "RobustZScore"})
     spec = api("POST", path_of(manifest) + STRICT, manifest)["spec"]
     assert spec["alert"] == {"for": "5m", "labels": {"severity": "warning"}}
-    assert spec["method"] == {"type": "RobustZScore", "robustZScore": {"sensitivity": "3"}}
+    assert spec["method"]["type"] == "RobustZScore"
+    assert spec["method"]["robustZScore"]["sensitivity"] == "3"
     assert spec["queries"][0]["direction"] == "Both"
 
 

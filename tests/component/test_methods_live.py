@@ -1,20 +1,24 @@
-"""A fault in the live shop is found by every method, each in a detector of its own."""
+"""A fault in the live shop is found by every method; the textbook's list has one answer by every way to ask."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from localcluster import Cluster
 
 from component.operator_process import OperatorProcess, View, eventually, install
+from opssight_detectors.engine import detect_anomalies
 from opssight_detectors.registry import METHODS
+from opssight_operator.core.timing import rfc3339
 
+TEXTBOOK = [10, 12, 11, 50, 13, 12]
 QUERY = (
     'sum by (service) (rate(http_request_duration_seconds_sum{namespace="shop"}[1m])) '
     '/ sum by (service) (rate(http_request_duration_seconds_count{namespace="shop"}[1m]))'
@@ -33,16 +37,57 @@ def watching(method: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def replica(cluster: Cluster, shop_url: str, tmp_path: Path) -> Iterator[OperatorProcess]:
+@pytest.fixture(scope="module")
+def replica(cluster: Cluster, shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     install(cluster)
     View(cluster, "").apply("MetricsSource", "live", {"url": cluster.prometheus_url})
-    running = OperatorProcess(cluster, tmp_path).start()
+    running = OperatorProcess(cluster, tmp_path_factory.mktemp("methods")).start()
     yield running
     running.end()
     with urllib.request.urlopen(urllib.request.Request(f"{shop_url}/fault", method="DELETE")):
         pass
     cluster.kubectl("delete", "msrc", "live")
+
+
+def test_the_fifty_is_found_by_the_library_the_command_line_and_a_resource(
+    cluster: Cluster, replica: OperatorProcess, namespace: str
+) -> None:
+    (found,) = detect_anomalies(TEXTBOOK).anomalies
+    assert (found.index, found.value, found.severity.label) == (3, 50, "Low")
+
+    command = [sys.executable, "-m", "opssight_operator.cli", "detect", *map(str, TEXTBOOK), "-o", "json"]
+    (said,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["anomalies"]
+    assert (said["index"], said["value"], said["severity"]) == (3, 50, "Low")
+    assert said["score"] == pytest.approx(found.score, abs=1e-4)
+
+    step = 600  # long enough that the test is over before the list moves on
+    time.sleep(max(0, time.time() % step - (step - 60)))
+    first = time.time() // step * step - 7 * step
+    place = f"floor((time() - {first:.0f}) / {step})"
+    parts = " + ".join(f"{value} * ({place} == bool {index})" for index, value in enumerate(TEXTBOOK))
+    view = View(cluster, namespace)
+    view.apply(
+        "AnomalyDetector",
+        "textbook",
+        {
+            "sourceRef": {"name": "live"},
+            "queries": [{"name": "list", "expr": f"vector({parts}) > 0"}],
+            "step": f"{step // 60}m",
+            "trainingWindow": f"{3 * step // 60}m",
+            "minTrainingSamples": 3,
+            "interval": "5s",
+            "method": {"type": "ZScore", "zScore": {"sensitivity": "2"}},
+        },
+    )
+
+    def anomalies() -> list[dict[str, Any]]:
+        item = json.loads(cluster.kubectl("get", "adet", "textbook", "-n", namespace, "-o", "json"))
+        return list(item.get("status", {}).get("anomalies", []))
+
+    (anomaly,) = eventually("the resource has found it", anomalies, 60)
+    assert anomaly["start"] == rfc3339(first + 3 * step)
+    assert (anomaly["peak"], anomaly["expected"]) == ("50", "11")
+    assert anomaly["severity"] in ("Low", "Medium", "High", "Critical")
 
 
 def test_every_method_finds_the_service_that_became_slow(

@@ -54,6 +54,7 @@ def _manifest(kind: str, name: str, namespace: str | None, spec: Manifest) -> Ma
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
+TWO_QUERIES = [{"name": "p99", "expr": "latency_p99"}, {"name": "errors", "expr": "error_ratio"}]
 TOKEN = {"name": "prom-token", "key": "token"}
 
 ACCEPTED: dict[str, Manifest] = {
@@ -97,6 +98,16 @@ ACCEPTED: dict[str, Manifest] = {
             "ruleLabels": {"release": "kube-prometheus-stack", "example.com/team": ""},
         }
     ),
+    "queries that are judged together": detector(
+        queries=TWO_QUERIES,
+        together={
+            "name": "both",
+            "by": ["service"],
+            "needed": 1,
+            "weights": [{"query": "errors", "weight": "2.5"}],
+        },
+    ),
+    "queries that are judged together by all their labels": detector(queries=TWO_QUERIES, together={}),
     "ten queries": detector(queries=[{"name": f"q{i}", "expr": "up"} for i in range(10)]),
     "the shortest training window that holds the samples": detector(trainingWindow="30m", step="1m"),
     "a suspended detector of another source": detector(suspend=True, sourceRef={"name": "prometheus.west"}),
@@ -313,6 +324,21 @@ REFUSED: dict[str, Refused] = {
     "a code wider than it may be": Refused(
         detector(method={"type": "Autoencoder", "autoencoder": {"code": 65}}),
         ("spec.method.autoencoder.code", "64"),
+    ),
+    "one query together with nothing": Refused(
+        detector(together={}), ("spec.together", "together needs two queries at least")
+    ),
+    "a joint score with the name of a query": Refused(
+        detector(queries=TWO_QUERIES, together={"name": "errors"}),
+        ("spec.together.name", "together.name is errors, which is the name of a query"),
+    ),
+    "a weight of no query": Refused(
+        detector(queries=TWO_QUERIES, together={"weights": [{"query": "cpu", "weight": "2"}]}),
+        ("spec.together.weights", "must name queries of this detector"),
+    ),
+    "a weight of nothing": Refused(
+        detector(queries=TWO_QUERIES, together={"weights": [{"query": "errors", "weight": "0"}]}),
+        ("spec.together.weights[0].weight", '"0"', "above 0"),
     ),
     "no time at all until a level is accepted": Refused(
         detector(acceptAfter="0s"),

@@ -26,6 +26,7 @@ from .base import (
 from .conditions import Condition
 from .durations import seconds_in_cel
 from .methods import Method, MethodType
+from .together import Contribution, Together
 from .validation import Bounds, Rule, unless_malformed
 
 Direction = Literal["Above", "Below", "Both"]
@@ -143,10 +144,29 @@ class AnomalyDetectorSpec(KubeModel):
     default is 6h. It is never longer than trainingWindow."""
     method: Method = Field(default_factory=Method)
     """method that scores the series."""
+    together: Together | None = None
+    """together judges the queries as one; when it is absent each query is judged by itself."""
     alert: Alert | None = None
     """alert asks for an owned PrometheusRule on the exported score; when it is absent there is none."""
 
     CEL = (
+        Rule(
+            "!has(self.together) || size(self.queries) > 1",
+            "together needs two queries at least",
+            field=".together",
+        ),
+        Rule(
+            "!has(self.together) || !self.queries.exists(q, q.name == self.together.name)",
+            "together.name must not be the name of a query",
+            "together.name is {{self.together.name}}, which is the name of a query; give the joint score another one",
+            field=".together.name",
+        ),
+        Rule(
+            "!has(self.together) || !has(self.together.weights) || "
+            "self.together.weights.all(w, self.queries.exists(q, q.name == w.query))",
+            "together.weights must name queries of this detector",
+            field=".together.weights",
+        ),
         Rule(
             unless_malformed(
                 f"{seconds_in_cel('self.trainingWindow')} >= {seconds_in_cel('self.step')} * self.minTrainingSamples",
@@ -164,7 +184,7 @@ class SeriesStatus(KubeModel):
     """One series as it was when the status was last written."""
 
     query: Annotated[str, StringConstraints(max_length=63)]
-    """query that the series belongs to."""
+    """query that the series belongs to, or the name of what is judged together."""
     labels: SeriesLabels
     """labels of the series."""
     state: SeriesState
@@ -183,13 +203,17 @@ class SeriesStatus(KubeModel):
     """severity that follows from the score."""
     since: Time | None = None
     """since when the series has been in this state."""
+    contributions: Annotated[list[Contribution], Field(max_length=10, json_schema_extra=list_atomic())] = Field(
+        default_factory=list
+    )
+    """contributions of the queries to a joint score, the largest first; absent for a query by itself."""
 
 
 class Anomaly(KubeModel):
     """One episode: consecutive anomalous points of one series."""
 
     query: Annotated[str, StringConstraints(max_length=63)]
-    """query that the series belongs to."""
+    """query that the series belongs to, or the name of what is judged together."""
     labels: SeriesLabels
     """labels of the series."""
     start: Time
@@ -197,7 +221,7 @@ class Anomaly(KubeModel):
     end: Time | None = None
     """end is the time of the last anomalous point; absent while the episode is open."""
     peak: Number
-    """peak is the value at the highest score."""
+    """peak is the value at the highest score; of queries that are judged together, that score."""
     peak_score: Number
     """peakScore is the highest score of the episode."""
     expected: Number | None = None
@@ -208,6 +232,10 @@ class Anomaly(KubeModel):
     """severity that follows from the peak score."""
     moved_at: Time | None = None
     """movedAt is when the level of this episode was accepted as the new baseline; absent when it was not."""
+    contributions: Annotated[list[Contribution], Field(max_length=10, json_schema_extra=list_atomic())] = Field(
+        default_factory=list
+    )
+    """contributions of the queries at the peak of a joint score, the largest first; absent for a query by itself."""
     explanation: Annotated[str, StringConstraints(max_length=1024)]
     """explanation in one sentence: what was seen, what was expected, how far, since when."""
 

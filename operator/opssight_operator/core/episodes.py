@@ -74,8 +74,8 @@ def newest(episodes: Iterable[Anomaly], limit: int = MAX_EPISODES) -> list[Anoma
 def _merge_series(series: SeriesJudgement, known: Sequence[Anomaly], windows: DetectorWindows) -> list[_Pair]:
     left = sorted(known, key=lambda a: a.start)
     pairs: list[_Pair] = []
-    for episode, explanation in zip(series.episodes, series.explanations, strict=True):
-        seen = _anomaly(series, episode, explanation, windows)
+    for number, (episode, explanation) in enumerate(zip(series.episodes, series.explanations, strict=True)):
+        seen = _anomaly(series, number, episode, explanation, windows)
         match = next((a for a in left if _same(a, seen, windows)), None)
         if match is not None:
             left.remove(match)
@@ -123,7 +123,9 @@ def _closed(anomaly: Anomaly, at: float) -> Anomaly:
     return anomaly.model_copy(update={"end": rfc3339(max(at, seconds_of(anomaly.start)))})
 
 
-def _anomaly(series: SeriesJudgement, episode: Episode, explanation: str, windows: DetectorWindows) -> Anomaly:
+def _anomaly(
+    series: SeriesJudgement, number: int, episode: Episode, explanation: str, windows: DetectorWindows
+) -> Anomaly:
     silent = windows.now - episode.end > windows.missing_tolerance
     return Anomaly(
         query=series.query,
@@ -135,5 +137,6 @@ def _anomaly(series: SeriesJudgement, episode: Episode, explanation: str, window
         expected=number_or_none(episode.expected),
         deviation=number_or_none(episode.deviation),
         severity=severity_of(episode.peak_score).label,
+        contributions=list(series.at_peaks[number]) if series.at_peaks else [],
         explanation=explanation,
     )

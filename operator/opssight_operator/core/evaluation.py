@@ -31,6 +31,7 @@ from .rules import detector_rule, rule_intent
 from .science import method_parameters
 from .series import described, listed_series, within_bytes
 from .timing import rfc3339, seconds_of
+from .together import judged_together
 from .verify import next_look, patience
 from .windows import DetectorWindows
 
@@ -47,8 +48,11 @@ def evaluate(
     """Judge every series and say what follows; raises ``InvalidSpec`` for what the methods refuse."""
     queries = judge(detector.spec, observation, windows, detector.status.anomalies)
     judged = [series for query in queries for series in query.series]
-    episodes = merged(detector.status.anomalies, judged, windows)
+    joint = judged_together(detector.spec, queries, windows)
+    told = judged if joint is None else joint
+    episodes = merged(detector.status.anomalies, told, windows)
     states = {series.key: _state(series, episodes) for series in judged}
+    told_states = {series.key: _state(series, episodes) for series in told}
     desired = detector_rule(detector)
     intent = rule_intent("AnomalyDetector", detector.metadata.name, desired, observation.rule)
     loaded = rule_verdict(desired, observation.rule)
@@ -63,21 +67,21 @@ def evaluate(
     }
     previous, generation = detector.status, detector.metadata.generation
     conditions = with_verdicts(previous.conditions, verdicts, generation=generation, now=now)
-    counts = Counter(states.values())
+    counts = Counter(told_states.values())
     status = AnomalyDetectorStatus(
         conditions=conditions,
         observed_generation=generation,
         summary=Summary(
-            series=len(states),
+            series=len(told_states),
             anomalous=counts["Anomalous"],
             warming_up=counts["WarmingUp"],
             no_data=counts["NoData"],
         ),
-        series=listed_series(judged, states, episodes.open_since, previous.series, rfc3339(windows.now)),
+        series=listed_series(told, told_states, episodes.open_since, previous.series, rfc3339(windows.now)),
         anomalies=within_bytes(newest(episodes.all), MAX_ANOMALY_BYTES),
         model=_model(detector.spec, queries, windows),
     )
-    anomalous = {key for key, state in states.items() if state == "Anomalous"}
+    anomalous = {key for key, state in told_states.items() if state == "Anomalous"}
     return Plan(
         status=status,
         status_changed=status_changed(
@@ -90,7 +94,7 @@ def evaluate(
         ),
         rule=intent,
         events=(*ready_events(previous.conditions, conditions), *_episode_events(episodes)),
-        gauges=score_gauges(detector, judged, anomalous, settings.max_series_exported),
+        gauges=score_gauges(detector, [*(joint or ()), *judged], anomalous, settings.max_series_exported),
         outcome=str(verdicts[ConditionType.READY].reason),
         retry_after=next_look(intent, conditions, now, windows.interval, settings),
         learned={query.name: query.learned for query in queries if query.learned is not None},

@@ -15,11 +15,12 @@ from opssight_detectors.explain import explain_episode
 from opssight_detectors.policy import Policy, apply_policy
 
 from ..api.anomaly_detector import Anomaly, AnomalyDetectorSpec, Query, SeriesState
+from ..api.together import Contribution
 from .models import Learned
 from .observation import DetectorObservation, FloatArray, Frame, Labels, QueryObservation
 from .rules import LabelItems, label_items
 from .science import LEARNS_SHAPES, detector_for, method_parameters, policy_for
-from .training import brought_up_to_date, learned_key, left_out, training_values
+from .training import brought_up_to_date, for_all_of, learned_key, left_out, training_values
 from .windows import DetectorWindows
 
 MAX_PEERS = 5000
@@ -27,6 +28,17 @@ BLOCK_SERIES = 64  # judged together, so that the methods' temporaries do not gr
 MAX_LABEL_VALUE = 256  # in status; longer values are cut
 
 SeriesKey = tuple[str, LabelItems]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Every judged point of one series ``[time]``, for who judges it together with others."""
+
+    times: FloatArray
+    values: FloatArray
+    expected: FloatArray
+    score: FloatArray
+    state: NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,9 @@ class SeriesJudgement:
     score: float
     episodes: tuple[Episode, ...]
     explanations: tuple[str, ...]  # one for each episode
+    points: Points | None = None  # kept only where series are judged together
+    contributions: tuple[Contribution, ...] = ()  # to the newest joint score
+    at_peaks: tuple[tuple[Contribution, ...], ...] = ()  # the same for each episode, or nothing
 
     @property
     def key(self) -> SeriesKey:
@@ -85,13 +100,13 @@ class _Judge:
     known: Sequence[Anomaly]
 
     def __call__(self, query: Query, seen: QueryObservation, kept: Learned | None) -> QueryJudgement:
-        policy, enough = policy_for(query), _enough_volume(query, seen)
+        policy, enough, joint = policy_for(query), _enough_volume(query, seen), self.spec.together is not None
         columns = [slice(at, at + self._block) for at in range(0, seen.judged.n_series, self._block)]
         learned = self._learn(query, seen, columns, kept)
         series: list[SeriesJudgement] = []
         for block, model in zip(columns, learned.models, strict=True):
             volume = None if enough is None else enough[:, block]
-            series.extend(_judge_block(model, policy, seen, block, volume, self.windows))
+            series.extend(_judge_block(model, policy, seen, block, volume, self.windows, joint=joint))
         no_volume = 0 if seen.volume is None else int(np.isnan(seen.volume).all(axis=0).sum())
         samples = int(np.isfinite(seen.training.values).sum())
         kept_on = learned if self.spec.method.type in LEARNS_SHAPES else None
@@ -106,6 +121,9 @@ class _Judge:
         labels = [shown_labels(one) for one in seen.training.labels]
         own_past = bool(getattr(self.detector, "judges_history", False))
         spans = left_out(query.name, self.known, self.windows, moved_only=own_past)
+        if self.spec.together is not None:
+            name = self.spec.together.name
+            spans = for_all_of(labels, left_out(name, self.known, self.windows, moved_only=own_past))
         values = training_values(seen.training, labels, spans, int(self.parameters["min_samples"]))
         blocks = [np.ascontiguousarray(values[:, block]) for block in columns]
         if self.spec.method.type not in LEARNS_SHAPES:
@@ -122,17 +140,39 @@ def _judge_block(
     columns: slice,
     enough: NDArray[np.bool_] | None,
     windows: DetectorWindows,
+    *,
+    joint: bool,
 ) -> list[SeriesJudgement]:
     times = seen.judged.times
     values = np.ascontiguousarray(seen.judged.values[:, columns])
     values = np.where(np.isfinite(values), values, np.nan)
     scores = apply_policy(model.score(times, values), values, policy, enough)
-    rules = EpisodeRules(gap_tolerance=windows.gap_tolerance, missing_tolerance=windows.missing_tolerance)
-    episodes = episodes_of(times, values, scores, rules)
+    episodes = () if joint else episodes_of(times, values, scores, episode_rules(windows))
     return [
-        _series(seen.name, labels, column, times, values, scores, [e for e in episodes if e.series == column], windows)
+        _series(
+            seen.name,
+            labels,
+            column,
+            times,
+            values,
+            scores,
+            [e for e in episodes if e.series == column],
+            windows,
+            _points(times, values, scores, column) if joint else None,
+        )
         for column, labels in enumerate(seen.judged.labels[columns])
     ]
+
+
+def episode_rules(windows: DetectorWindows) -> EpisodeRules:
+    """When the episodes of a detector end."""
+    return EpisodeRules(gap_tolerance=windows.gap_tolerance, missing_tolerance=windows.missing_tolerance)
+
+
+def _points(times: FloatArray, values: FloatArray, scores: Scores, column: int) -> Points:
+    return Points(
+        times, values[:, column], scores.expected[:, column], scores.score[:, column], scores.state[:, column]
+    )
 
 
 def _series(
@@ -144,19 +184,26 @@ def _series(
     scores: Scores,
     episodes: Sequence[Episode],
     windows: DetectorWindows,
+    points: Points | None,
 ) -> SeriesJudgement:
     recent = np.flatnonzero(~np.isnan(values[:, column]) & (times > windows.now - windows.lookback))
     row = int(recent[-1]) if len(recent) else None
-    shown = {"expected": scores.expected, "lower": scores.lower, "upper": scores.upper, "score": scores.score}
-    known = {name: float("nan") if row is None else float(array[row, column]) for name, array in shown.items()}
+
+    def newest(array: FloatArray) -> float:
+        return float("nan") if row is None else float(array[row, column])
+
     return SeriesJudgement(
         query=query,
         labels=shown_labels(labels),
         state=_state(scores, row, column),
-        value=float("nan") if row is None else float(values[row, column]),
+        value=newest(values),
+        expected=newest(scores.expected),
+        lower=newest(scores.lower),
+        upper=newest(scores.upper),
+        score=newest(scores.score),
         episodes=tuple(episodes),
         explanations=tuple(explain_episode(episode, scores) for episode in episodes),
-        **known,
+        points=points,
     )
 
 

@@ -39,10 +39,11 @@ def detector_rule(detector: AnomalyDetector) -> RuleObject | None:
     alert = detector.spec.alert
     if alert is None:
         return None
-    meta = detector.metadata
+    meta, together = detector.metadata, detector.spec.together
+    joint = f',query="{together.name}"' if together else ""  # the queries' own scores are exported too
     rule: dict[str, Any] = {
         "alert": ANOMALY_ALERT,
-        "expr": f'{SCORE_GAUGE}{{namespace="{meta.namespace}",detector="{meta.name}"}} > 1',
+        "expr": f'{SCORE_GAUGE}{{namespace="{meta.namespace}",detector="{meta.name}"{joint}}} > 1',
         "for": duration(seconds(alert.for_)),
         "labels": dict(alert.labels),
         "annotations": _annotations(alert, meta.namespace, meta.name),

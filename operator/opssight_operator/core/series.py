@@ -56,6 +56,7 @@ def _listed(
             "score": number_or_none(series.score),
             "severity": severity_of(series.score).label if math.isfinite(series.score) else None,
             "since": since,
+            "contributions": list(series.contributions),
         }
     )
 

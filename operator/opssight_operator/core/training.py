@@ -39,6 +39,16 @@ def left_out(query: str, anomalies: Sequence[Anomaly], windows: DetectorWindows,
     return spans
 
 
+def for_all_of(labels: Sequence[Labels], things: Spans) -> Spans:
+    """``things`` are known by some labels only; the same stretches by the labels of each series that belongs to one."""
+    return {
+        label_items(series): [
+            span for thing, found in things.items() if set(thing) <= set(label_items(series)) for span in found
+        ]
+        for series in labels
+    }
+
+
 def training_values(frame: Frame, labels: Sequence[Labels], spans: Spans, least: int) -> FloatArray:
     """``[time, series]`` with NaN where ``spans`` say so; a series that would keep fewer than ``least`` keeps all."""
     values = np.where(np.isfinite(frame.values), frame.values, np.nan)

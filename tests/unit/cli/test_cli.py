@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from opssight_detectors.registry import METHODS
 from opssight_operator.cli import main
 
 
@@ -292,13 +293,33 @@ def test_nothing_heavy_is_loaded_to_detect_or_to_learn() -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_every_method_is_listed_and_can_be_chosen_with_its_parameters() -> None:
-    listed = json.loads(run("methods", "-o", "json").stdout)
+def test_every_method_is_listed_and_can_be_chosen_with_its_parameters(opssight: Opssight) -> None:
+    listed = json.loads(opssight("methods", "-o", "json").out)
     assert [method["name"] for method in listed] == list(METHODS)
-    said = run(
-        "detect", "10", "12", "11", "50", "13", "12", "--method", "RobustZScore", "--set", "minSamples=4", "-o", "json"
+    values = ("10", "12", "11", "50", "13", "12")
+    said = json.loads(
+        opssight("detect", *values, "--method", "RobustZScore", "--set", "minSamples=4", "-o", "json").out
     )
-    assert [anomaly["index"] for anomaly in json.loads(said.stdout)["anomalies"]] == [3]
+    assert [anomaly["index"] for anomaly in said["anomalies"]] == [3]
     numbers = [str(10 + place % 3) for place in range(100)]
-    said = run("detect", *numbers, "90", "--method", "Adaptive", "--sensitivity", "High", "-o", "json")
-    assert [anomaly["index"] for anomaly in json.loads(said.stdout)["anomalies"]] == [100]
+    said = json.loads(
+        opssight("detect", *numbers, "90", "--method", "Adaptive", "--sensitivity", "High", "-o", "json").out
+    )
+    assert [anomaly["index"] for anomaly in said["anomalies"]] == [100]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--set", "minSample=4"), "minSample"),
+        (("--set", "minSamples"), "minSamples"),
+        (("--set", "minSamples=a"), "minSamples"),
+        (("--sensitivity", "Extreme"), "Extreme"),
+        (("--method", "Magic"), "Magic"),
+    ],
+)
+def test_a_setting_that_no_method_knows_is_named(opssight: Opssight, given: tuple[str, ...], says: str) -> None:
+    answer = opssight("detect", "10", "12", "11", "50", "13", "12", *given)
+    assert answer.code == 2
+    assert says in answer.err
+    assert answer.out == ""
