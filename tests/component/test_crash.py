@@ -129,7 +129,8 @@ def test_of_two_replicas_one_works_and_the_other_takes_over(
         assert second.leads()
         took = second.stop()
         assert took < 10
-        assert second.process is not None and second.process.returncode == 0
+        assert second.process is not None
+        assert second.process.returncode == 0, second.log[-3000:]
         lease = json.loads(cluster.kubectl("get", "lease", "opssight-operator", "-n", NAMESPACE, "-o", "json"))
         assert not lease["spec"].get("holderIdentity"), "a graceful stop gives the lease back"
     finally:
