@@ -15,6 +15,8 @@ import numpy as np
 from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorSpec, AnomalyDetectorStatus
 from opssight_operator.api.base import ObjectMeta
 from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
+from opssight_operator.api.pattern_report import PatternReport, PatternReportSpec
+from opssight_operator.api.report_status import PatternReportStatus
 from opssight_operator.api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
 from opssight_operator.api.threshold_status import ThresholdPolicyStatus
 from opssight_operator.core.observation import (
@@ -76,6 +78,22 @@ def a_policy(
         metadata=a_meta(name, namespace=namespace, generation=generation),
         spec=ThresholdPolicySpec.model_validate(fields),
         status=status or ThresholdPolicyStatus(),
+    )
+
+
+def a_report(
+    name: str = "morning",
+    *,
+    namespace: str = "shop",
+    generation: int = 1,
+    status: PatternReportStatus | None = None,
+    **spec: Any,
+) -> PatternReport:
+    """A report by the defaults; everything else is a field of the spec in camelCase."""
+    return PatternReport(
+        metadata=a_meta(name, namespace=namespace, generation=generation),
+        spec=PatternReportSpec.model_validate(spec),
+        status=status or PatternReportStatus(),
     )
 
 

@@ -20,7 +20,7 @@ QUERIES = {
     f"{path.stem}: {query.get('name', 'expr')}": query["expr"]
     for path in FILES
     for manifest in [yaml.safe_load(path.read_text())]
-    if manifest["apiVersion"] == API_VERSION and manifest["kind"] != "MetricsSource"
+    if manifest["apiVersion"] == API_VERSION and manifest["kind"] in ("AnomalyDetector", "ThresholdPolicy")
     for query in manifest["spec"].get("queries", [manifest["spec"]])
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from contract import report_manifests
 from opssight_operator.api import API_VERSION
 
 Manifest = dict[str, Any]
@@ -625,3 +626,6 @@ REFUSED: dict[str, Refused] = {
         source(limits={"maxPointsPerQuery": 11001}), ("spec.limits.maxPointsPerQuery", "less than or equal to 11000")
     ),
 }
+
+ACCEPTED |= report_manifests.ACCEPTED
+REFUSED |= {sentence: Refused(*case) for sentence, case in report_manifests.REFUSED.items()}

@@ -57,7 +57,7 @@ def test_a_field_is_described_in_a_sentence_that_begins_with_its_name(fields):
 @of_each_kind_by_name
 def test_a_default_in_a_description_is_the_default(fields):
     for path, _, schema in fields:
-        promised = re.search(r"default is (?!the )(\S+?)[.;,]?(\s|$)", schema["description"])
+        promised = re.search(r"default is (?!the )\"?((?<=\")[^\"]*(?=\")|\S+?)\"?[.;,]?(\s|$)", schema["description"])
         scalar = schema["type"] in ("string", "integer") and "enum" not in schema
         if promised and scalar:
             assert promised[1] == str(schema["default"]), path
@@ -200,4 +200,4 @@ def test_columns_show_fields_that_exist(crd):
 
 def test_short_names_differ():
     names = [short for crd in CRDS.values() for short in crd["spec"]["names"]["shortNames"]]
-    assert sorted(names) == sorted(set(names)) == ["adet", "msrc", "tpol"]
+    assert sorted(names) == sorted(set(names)) == ["adet", "msrc", "prep", "tpol"]

@@ -25,6 +25,8 @@ GOOD = {
     Reason.PATCHED,
     Reason.AS_PREDICTED,
     Reason.ANSWERING,
+    Reason.SCHEDULED,
+    Reason.EVERYTHING_READ,
 }
 
 

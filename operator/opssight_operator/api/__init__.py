@@ -7,4 +7,5 @@ PLURALS = {
     "MetricsSource": "metricssources",
     "AnomalyDetector": "anomalydetectors",
     "ThresholdPolicy": "thresholdpolicies",
+    "PatternReport": "patternreports",
 }

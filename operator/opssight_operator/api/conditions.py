@@ -26,6 +26,7 @@ class ConditionType(StrEnum):
     APPLIED = "Applied"
     AS_PREDICTED = "AsPredicted"
     REACHABLE = "Reachable"
+    COMPLETE = "Complete"
 
 
 TYPE_MEANING: dict[ConditionType, str] = {
@@ -37,6 +38,7 @@ TYPE_MEANING: dict[ConditionType, str] = {
     ConditionType.APPLIED: "The threshold has been delivered in the mode that the spec asks for.",
     ConditionType.AS_PREDICTED: "The delivered thresholds raise as many alert episodes as was predicted.",
     ConditionType.REACHABLE: "The Prometheus behind the source answers.",
+    ConditionType.COMPLETE: "The last report rests on everything that its inputs had.",
 }
 
 
@@ -88,6 +90,9 @@ class Reason(StrEnum):
     TOO_FEW_EPISODES = "TooFewEpisodes"
     ROLLED_BACK = "RolledBack"
     ANSWERING = "Answering"
+    SCHEDULED = "Scheduled"
+    EVERYTHING_READ = "EverythingRead"
+    INPUT_CUT = "InputCut"
 
 
 REASON_MEANING: dict[Reason, str] = {
@@ -136,6 +141,9 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.TOO_FEW_EPISODES: "There were fewer alert episodes since the last change than the prediction allows.",
     Reason.ROLLED_BACK: "A threshold went back to its last good value, and stays there for outcome.hold.",
     Reason.ANSWERING: "Prometheus answered the last request.",
+    Reason.SCHEDULED: "No report has been due yet; status.nextRunAt says when the first one is.",
+    Reason.EVERYTHING_READ: "Every input of the last report was read to its end.",
+    Reason.INPUT_CUT: "An input of the last report had more than is read, or was not there; the message says which.",
 }
 
 Status = Literal["True", "False", "Unknown"]

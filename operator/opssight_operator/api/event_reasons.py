@@ -13,6 +13,7 @@ class EventReason(StrEnum):
     BASELINE_MOVED = "BaselineMoved"
     THRESHOLD_CHANGED = "ThresholdChanged"
     THRESHOLD_ROLLED_BACK = "ThresholdRolledBack"
+    REPORT_MADE = "ReportMade"
 
 
 EVENT_REASON_MEANING: dict[EventReason, str] = {
@@ -28,4 +29,5 @@ EVENT_REASON_MEANING: dict[EventReason, str] = {
         "A ThresholdPolicy went back to its last good threshold, because there were more or fewer alert episodes than "
         "predicted; the note has both."
     ),
+    EventReason.REPORT_MADE: "A PatternReport has a new report; the note has its incidents and its first highlight.",
 }

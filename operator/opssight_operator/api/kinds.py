@@ -9,6 +9,8 @@ from . import PLURALS
 from .anomaly_detector import AnomalyDetector, AnomalyDetectorSpec, AnomalyDetectorStatus
 from .base import KubeModel
 from .metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
+from .pattern_report import PatternReport, PatternReportSpec
+from .report_status import PatternReportStatus
 from .threshold_policy import ThresholdPolicy, ThresholdPolicySpec
 from .threshold_status import ThresholdPolicyStatus
 
@@ -112,6 +114,24 @@ KINDS: tuple[Kind, ...] = (
             AGE,
             Column("Estimator", ".spec.estimator.type", "How thresholds are learned.", wide=True),
             Column("Decision", ".status.thresholds[0].reason", "Why the first threshold is what it is.", wide=True),
+            MESSAGE,
+        ),
+    ),
+    Kind(
+        "PatternReport",
+        "prep",
+        "Namespaced",
+        PatternReport,
+        PatternReportSpec,
+        PatternReportStatus,
+        (
+            READY,
+            REASON,
+            Column("Incidents", ".status.lastReport.incidents", "Incidents of the newest report.", "integer"),
+            Column("Last", ".status.lastReport.at", "Time since the newest report was made.", "date"),
+            Column("Next", ".status.nextRunAt", "When the next report is due."),
+            AGE,
+            Column("Highlight", ".status.highlights[0]", "What the newest report puts first.", wide=True),
             MESSAGE,
         ),
     ),

@@ -90,4 +90,8 @@ REMEDY: dict[Reason, str] = {
         "Compare predicted and observed in status.history. It is tried again after outcome.hold; to keep it, "
         "set guardrails.min or guardrails.max."
     ),
+    Reason.INPUT_CUT: (
+        "Read the message. A limit of the operator can be raised (OPSSIGHT_REPORT_MAX_EVENTS, "
+        "OPSSIGHT_REPORT_MAX_DETECTORS); spec.inputs says what is read."
+    ),
 }

@@ -26,6 +26,7 @@ CONDITIONS_OF: dict[str, tuple[ConditionType, ...]] = {
         ConditionType.RULE_LOADED,
         ConditionType.AS_PREDICTED,
     ),
+    "PatternReport": (ConditionType.READY, ConditionType.COMPLETE),
 }
 
 
