@@ -20,8 +20,8 @@ from opssight_operator.core.timing import rfc3339
 
 TEXTBOOK = [10, 12, 11, 50, 13, 12]
 QUERY = (
-    'sum by (service) (rate(http_request_duration_seconds_sum{namespace="shop"}[1m])) '
-    '/ sum by (service) (rate(http_request_duration_seconds_count{namespace="shop"}[1m]))'
+    'sum by (service) (rate(http_request_duration_seconds_sum{namespace="shop"}[2m])) '
+    '/ sum by (service) (rate(http_request_duration_seconds_count{namespace="shop"}[2m]))'
 )
 
 
@@ -94,7 +94,7 @@ def test_every_method_finds_the_service_that_became_slow(
     cluster: Cluster, shop_url: str, replica: OperatorProcess, namespace: str
 ) -> None:
     view = View(cluster, namespace)
-    time.sleep(100)  # of live samples, so that the rate over a minute stands
+    time.sleep(130)  # of live samples, so that the rate over two minutes stands
     for method in METHODS:
         view.apply("AnomalyDetector", method.lower(), watching(method))
     for method in METHODS:
