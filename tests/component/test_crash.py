@@ -138,6 +138,42 @@ def test_of_two_replicas_one_works_and_the_other_takes_over(
         second.end()
 
 
+def test_an_update_leaves_no_gap_in_the_scores_that_is_longer_than_two_intervals(
+    cluster: Cluster, installed: None, namespace: str, tmp_path: Path
+) -> None:
+    """The new replica stands by before the old one is told to stop, as a Deployment does it."""
+    interval = 4.0
+    view = View(cluster, namespace)
+    view.apply("AnomalyDetector", "seamless", detector("crash", interval=f"{interval:.0f}s"))
+    replicas = [OperatorProcess(cluster, tmp_path, "old").start()]
+
+    def exported() -> bool:
+        return any('detector="seamless"' in one.metrics() for one in replicas)
+
+    try:
+        eventually("the old one exports the score", exported, 60)
+        for name in ("new", "newest"):
+            replicas.append(OperatorProcess(cluster, tmp_path, name).start())
+            eventually("the next one stands by", lambda: replicas[-1].get("/readyz")[0] == 200, 30)
+            last, longest, told = time.monotonic(), 0.0, False
+            began = last
+            while time.monotonic() - began < 20:
+                if not told and time.monotonic() - began > 2:
+                    assert replicas[-2].process is not None
+                    replicas[-2].process.terminate()
+                    told = True
+                if exported():
+                    longest, last = max(longest, time.monotonic() - last), time.monotonic()
+                time.sleep(0.1)
+            longest = max(longest, time.monotonic() - last)
+            assert longest <= 2 * interval, f"no score for {longest:.1f} s"
+            assert replicas[-1].leads()
+    finally:
+        for one in replicas:
+            one.end()
+    cluster.kubectl("delete", "adet", "seamless", "-n", namespace)
+
+
 def test_a_stop_in_the_middle_of_a_slow_query_is_quick(
     cluster: Cluster, installed: None, namespace: str, tmp_path: Path
 ) -> None:
