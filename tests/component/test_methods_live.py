@@ -37,6 +37,12 @@ def watching(method: str) -> dict[str, Any]:
     }
 
 
+def live_samples(cluster: Cluster) -> float:
+    """Of the last two minutes; history has one a minute."""
+    found = cluster.prometheus.query('count_over_time(http_request_duration_seconds_count{service="checkout"}[2m])')
+    return max((float(row["value"][1]) for row in found), default=0.0)
+
+
 @pytest.fixture(scope="module")
 def replica(cluster: Cluster, shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     install(cluster)
@@ -95,7 +101,7 @@ def test_every_method_finds_the_service_that_became_slow(
     cluster: Cluster, shop_url: str, replica: OperatorProcess, namespace: str
 ) -> None:
     view = View(cluster, namespace)
-    time.sleep(130)  # of live samples, so that the rate over two minutes stands
+    eventually("the rate over two minutes stands on live samples", lambda: live_samples(cluster) > 55, 180, pause=2)
     for method in METHODS:
         view.apply("AnomalyDetector", method.lower(), watching(method))
     for method in METHODS:
