@@ -79,7 +79,6 @@ def variable(name: str, label: str, values: str) -> Json:
         "type": "query",
         "datasource": SOURCE,
         "query": {"query": values, "refId": name},
-        "definition": values,
         "refresh": 2,
         "multi": True,
         "includeAll": True,

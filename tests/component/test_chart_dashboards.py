@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 import yaml
 from charts.build import CHART
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from localcluster import Cluster
 
 from component.operator_process import Lever, OperatorProcess, View, detector, eventually, install, policy
@@ -73,6 +76,27 @@ def test_a_dashboard_is_what_grafana_reads(name: str) -> None:
         for target in panel["targets"]:
             used = set(re.findall(r"\$(\w+)", target["expr"])) - {"__rate_interval"}
             assert used <= set(variables), "a variable that the dashboard does not have"
+
+
+def lost(given: Any, kept: Any, path: str = "") -> list[str]:
+    """The paths in ``given`` that ``kept`` does not have or has otherwise."""
+    if isinstance(given, dict):
+        known = kept if isinstance(kept, dict) else {}
+        return [p for key, value in given.items() for p in lost(value, known.get(key, "absent"), f"{path}/{key}")]
+    if isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        return [p for i, (a, b) in enumerate(zip(given, kept, strict=True)) for p in lost(a, b, f"{path}/{i}")]
+    return [] if given == kept else [path]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_field_of_a_dashboard_is_one_of_grafanas_schema(name: str) -> None:
+    """Grafana's own types, which are generated from its schema, drop a field that they do not know."""
+    register_default_plugins()
+    read = Dashboard.from_json(BOARDS[name])
+    assert lost(BOARDS[name], json.loads(JSONEncoder(sort_keys=True).encode(read))) == []
+    misspelt = {**BOARDS[name], "refrehs": "1m"}
+    again = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(misspelt)))
+    assert lost(misspelt, again) == ["/refrehs"]
 
 
 @pytest.mark.parametrize("name", BOARDS)
