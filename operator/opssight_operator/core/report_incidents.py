@@ -1,0 +1,125 @@
+"""All incidents of a report in one table, each once: an anomaly and the alert on it are one incident."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from opssight_detectors.patterns.columns import Column, LabelColumn
+from opssight_detectors.patterns.incidents import Incidents, concatenate, no_incidents
+
+from .conventions import ANOMALY_ALERT
+from .report_journal import DETECTORS, EVENTS, REPEAT_SECONDS, Entry, Journal, anomaly_name
+
+ALERTS = "Alerts"
+SLACK_SECONDS = 900.0  # by how much an alert on an anomaly may begin after its end: its for, and a step
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsSeen:
+    """What Prometheus says; ``since`` when it knows anything of the namespace, None for never."""
+
+    incidents: Incidents
+    since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputSeen:
+    """One input: how many of its incidents began in the window, and since when it is known."""
+
+    name: str
+    incidents: int
+    since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The table, since when all of it was recorded, and what came from which input."""
+
+    incidents: Incidents
+    recorded_since: float
+    inputs: tuple[InputSeen, ...]
+
+
+def gathered(
+    alerts: AlertsSeen | None,
+    journal: Journal,
+    inputs: Sequence[str],
+    *,
+    history_start: float,
+    start: float,
+    end: float,
+) -> Gathered:
+    """The incidents that began from ``history_start`` to ``end``; the report is about those from ``start`` on.
+
+    History begins where the youngest of the inputs that have incidents in the window does: what was not written down
+    must not look like calm.
+    """
+    entries = {name: [entry for entry in journal.entries if entry.input == name] for name in (DETECTORS, EVENTS)}
+    anomalies, table = entries[DETECTORS], no_incidents()
+    if alerts is not None:
+        table, anomalies = _one_of_both(alerts.incidents, anomalies)
+    parts = {ALERTS: table, DETECTORS: table_of(anomalies, end), EVENTS: table_of(entries[EVENTS], end)}
+    known = {ALERTS: None if alerts is None else alerts.since, **{n: journal.since.get(n) for n in entries}}
+    counts = {name: len(part.between(start, end)) for name, part in parts.items()}
+    youngest = [known[name] for name in inputs if counts[name]]
+    recorded = max([history_start, *(start if since is None else since for since in youngest)])
+    return Gathered(
+        incidents=concatenate([parts[name].between(history_start, end) for name in inputs]),
+        recorded_since=min(recorded, start),
+        inputs=tuple(InputSeen(name, counts[name], known[name]) for name in inputs),
+    )
+
+
+def table_of(entries: Sequence[Entry], end: float) -> Incidents:
+    """Entries of a journal as a table; a Warning that may come back, or came but once, has no end."""
+    entries = sorted(entries, key=lambda entry: entry.start)
+    return Incidents(
+        start=np.array([entry.start for entry in entries], dtype=np.float64),
+        end=np.array([_end(entry, end) for entry in entries], dtype=np.float64),
+        name=Column.of(entry.name for entry in entries),
+        resource_type=Column.of(entry.resource_type for entry in entries),
+        namespace=Column.of(entry.labels.get("namespace") for entry in entries),
+        service=Column.of(entry.service for entry in entries),
+        severity=Column.of(entry.severity for entry in entries),
+        message=Column.of(entry.message for entry in entries),
+        labels=LabelColumn.of([entry.labels for entry in entries]),
+    )
+
+
+def _end(entry: Entry, now: float) -> float:
+    if entry.input != EVENTS:
+        return math.nan if entry.end is None else entry.end
+    over = entry.last > entry.start and now - entry.last > REPEAT_SECONDS
+    return entry.last if over else math.nan
+
+
+def _one_of_both(alerts: Incidents, anomalies: Sequence[Entry]) -> tuple[Incidents, list[Entry]]:
+    """Alerts on anomalies under the name of these, with their beginning and explanation; and the anomalies left."""
+    names, messages = [alerts.name[i] for i in range(len(alerts))], [alerts.message[i] for i in range(len(alerts))]
+    start, left = alerts.start.copy(), list(anomalies)
+    for row, name in enumerate(names):
+        labels = alerts.labels[row]
+        if name != ANOMALY_ALERT or "detector" not in labels:
+            continue
+        names[row] = anomaly_name(labels["detector"], labels.get("query", ""))
+        found = next((one for one in left if _is_of(one, labels, alerts.start[row], alerts.end[row])), None)
+        if found is not None:
+            left.remove(found)
+            start[row] = min(start[row], found.start)
+            messages[row] = messages[row] or found.message
+    order = np.argsort(start, kind="stable")
+    told = replace(alerts, start=start, name=Column.of(names), message=Column.of(messages))
+    return told.take(order), left
+
+
+def _is_of(anomaly: Entry, labels: Mapping[str, str], start: float, end: float) -> bool:
+    if any(labels.get(name) != value for name, value in anomaly.labels.items() if name in labels):
+        return False
+    if (anomaly.labels["detector"], anomaly.labels["query"]) != (labels["detector"], labels.get("query")):
+        return False
+    until = math.inf if anomaly.end is None else anomaly.end + SLACK_SECONDS
+    return anomaly.start <= (math.inf if math.isnan(end) else end) and start <= until
