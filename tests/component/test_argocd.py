@@ -41,6 +41,26 @@ USERS_ALERT = {
 }
 
 
+def consenting(name: str) -> dict[str, Any]:
+    """A user's alert that may be patched, if nobody else writes it."""
+    rule = {"alert": "ByHand", "expr": 'lever{case="gitops"} > 12', "labels": {"object": name}}
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": name, "labels": {"opssight.dev/patch": "allowed"}},
+        "spec": {"groups": [{"name": name, "rules": [rule]}]},
+    }
+
+
+def rendering() -> dict[str, Any]:
+    alert = {"name": "Rendered", "for": "1s"}
+    return policy("gitops", alert=alert, delivery={"mode": "Render", "render": {"labels": {"severity": "page"}}})
+
+
+def patching(target: str) -> dict[str, Any]:
+    return policy("gitops", delivery={"mode": "Patch", "patch": {"target": {"name": target}, "alert": "ByHand"}})
+
+
 @dataclass
 class Repository:
     """A Git work tree that Argo CD reads."""
@@ -93,15 +113,23 @@ class World:
     repository: Repository
     replica: OperatorProcess
 
-    def settled(self, app: str, health: str = "Healthy", seconds: float = 60) -> None:
-        """Wait until the newest commit is synced and of this health."""
+    def settled(self, app: str, health: str = "Healthy", seconds: float = 120) -> None:
+        """Wait until the newest commit is synced and of this health.
+
+        A request that comes while an older one is answered is dropped with it, so that it is repeated.
+        """
         head = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=self.repository.folder, check=True, capture_output=True, text=True
         ).stdout.strip()
         self.argocd.refresh(app)
+        asked = time.monotonic()
 
         def look() -> bool:
+            nonlocal asked
             state = self.argocd.state(app)
+            if state.revision != head and time.monotonic() - asked > 3:
+                self.argocd.refresh(app)
+                asked = time.monotonic()
             return (state.sync, state.health, state.revision) == ("Synced", health, head)
 
         try:
@@ -142,7 +170,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             eventually("the chart is synced", lambda: cluster.kubectl(*account), 60)
         except AssertionError as error:
             raise AssertionError(f"{error}: {argocd.state('opssight-operator')}") from None
-        replica = OperatorProcess(cluster, work).start()
+        replica = OperatorProcess(cluster, work, OPSSIGHT_ALLOW_PATCH="true").start()
         try:
             yield World(cluster, argocd, repository, replica)
         finally:
@@ -156,12 +184,18 @@ def shop(world: World, request: pytest.FixtureRequest) -> Iterator[tuple[World, 
     name = request.param
     options = ("CreateNamespace=true", *APPLY[name])
     world.argocd.application(name, world.repository.folder, name, name, options=options)
-    world.settled(name, seconds=90)
+    world.settled(name)
     yield world, name, View(world.cluster, name)
 
 
+def rules(view: View) -> dict[str, dict[str, Any]]:
+    """All PrometheusRules of the namespace, by name."""
+    listed = json.loads(view.cluster.kubectl("get", "prometheusrules", "-n", view.namespace, "-o", "json"))["items"]
+    return {item["metadata"]["name"]: item for item in listed}
+
+
 def test_the_chart_is_synced_and_healthy(world: World) -> None:
-    world.settled("opssight-operator", seconds=90)
+    world.settled("opssight-operator")
     kinds = {row["kind"] for row in world.argocd.state("opssight-operator").resources}
     assert {"Deployment", "CustomResourceDefinition", "MetricsSource", "ServiceMonitor"} <= kinds
 
@@ -235,3 +269,60 @@ def test_what_leaves_git_is_pruned_with_its_rule(shop: tuple[World, str, View]) 
     listing = ("get", "prometheusrules", "-n", app, "-o", "name")
     eventually("its rule is collected", lambda: len(world.cluster.kubectl(*listing).split()) == 2, 30)
     world.settled(app)
+
+
+def test_render_and_patch_leave_it_synced_and_patch_refuses_what_it_manages(shop: tuple[World, str, View]) -> None:
+    world, app, view = shop
+    world.cluster.kubectl("apply", "-n", app, "-f", "-", input=json.dumps(consenting("by-hand")))
+    modes = [
+        resource("ThresholdPolicy", "rendered", rendering()),
+        resource("ThresholdPolicy", "patches-by-hand", patching("by-hand")),
+    ]
+    refused = [resource("ThresholdPolicy", "patches-git", patching("in-git")), consenting("in-git")]
+    world.repository.commit({f"{app}/modes.yaml": modes, f"{app}/refused.yaml": refused})
+    world.settled(app, "Degraded")
+    message = view.reaches("tpol", "patches-git", "ManagedElsewhere", "Applied", seconds=60)
+    assert "Argo CD manages it (argocd.argoproj.io/tracking-id)" in message
+    view.reaches("tpol", "rendered", "Loaded", "RuleLoaded", seconds=60)
+    view.reaches("tpol", "patches-by-hand", "Patched", "Applied", seconds=60)
+    view.reaches("tpol", "patches-by-hand", "Loaded", "RuleLoaded", seconds=60)
+
+    def expr_of(name: str) -> str:
+        return str(rules(view)[name]["spec"]["groups"][0]["rules"][0]["expr"])
+
+    before = rules(view)
+    assert set(before) == {"opssight-adet-watched", "users-alert", "by-hand", "in-git", "opssight-tpol-rendered"}
+    assert expr_of("in-git") == 'lever{case="gitops"} > 12', "what Argo CD manages is as it is in Git"
+    assert expr_of("by-hand") != 'lever{case="gitops"} > 12'
+    seen = set()
+    for look in range(12):
+        world.argocd.refresh(app, "hard" if look % 4 == 0 else "normal")
+        time.sleep(1)
+        seen.add(world.argocd.state(app).sync)
+    assert seen == {"Synced"}
+    assert {name: found["metadata"]["uid"] for name, found in rules(view).items()} == {
+        name: found["metadata"]["uid"] for name, found in before.items()
+    }, "nothing is pruned"
+    assert {name: found["metadata"]["generation"] for name, found in rules(view).items()} == {
+        name: found["metadata"]["generation"] for name, found in before.items()
+    }, "nothing is written again"
+    ours = {row["name"] for row in world.argocd.state(app).resources if row["kind"] == "PrometheusRule"}
+    assert ours == {"users-alert", "in-git"}
+
+    edit = [{"op": "replace", "path": "/spec/groups/0/rules/0/expr", "value": 'lever{case="gitops"} > 77'}]
+    world.cluster.kubectl("patch", "prometheusrule", "in-git", "-n", app, "--type=json", "-p", json.dumps(edit))
+    eventually("self-heal restores what is in Git", lambda: expr_of("in-git").endswith("> 12"), 60)
+    world.cluster.kubectl("delete", "prometheusrule", "opssight-tpol-rendered", "-n", app)
+    eventually("the rendered rule is back", lambda: "opssight-tpol-rendered" in rules(view), 60)
+
+    patched = expr_of("by-hand")
+    world.repository.commit({f"{app}/refused.yaml": None})
+    world.settled(app)
+    world.repository.commit({f"{app}/modes.yaml": None})
+    world.settled(app)
+    eventually(
+        "with the policies their rule goes, and nothing else",
+        lambda: set(rules(view)) == {"opssight-adet-watched", "users-alert", "by-hand"},
+    )
+    assert expr_of("by-hand") == patched, "whose alert it is decides on its number now"
+    world.cluster.kubectl("delete", "prometheusrule", "by-hand", "-n", app)
