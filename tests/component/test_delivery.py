@@ -133,7 +133,8 @@ def test_without_consent_nothing_is_touched_until_it_is_given(view: View, case: 
 
 def test_a_missing_target_is_said_and_found_when_it_comes(view: View, case: str) -> None:
     view.apply("ThresholdPolicy", "early", patching(case))
-    assert f"{view.namespace}/theirs" in view.reaches("tpol", "early", "TargetNotFound")
+    message = view.reaches("tpol", "early", "TargetNotFound")
+    assert message.startswith("delivery.patch.target: ") and f"{view.namespace}/theirs" in message
     put(view, theirs(case))
     view.reaches("tpol", "early", "Patched", "Applied")
 
@@ -144,7 +145,8 @@ def test_of_two_policies_the_older_has_the_number(view: View, case: str) -> None
     view.reaches("tpol", "zz-older", "Patched", "Applied")
     time.sleep(1.1)  # times of creation are whole seconds
     view.apply("ThresholdPolicy", "aa-younger", patching(case, bound="Upper"))
-    assert "zz-older" in view.reaches("tpol", "aa-younger", "TargetTaken")
+    message = view.reaches("tpol", "aa-younger", "TargetTaken")
+    assert message.startswith("delivery.patch.target: ") and "zz-older" in message
     view.cluster.kubectl("delete", "tpol", "zz-older", "-n", view.namespace)
     view.reaches("tpol", "aa-younger", "Patched", "Applied")
 
@@ -207,15 +209,19 @@ def test_a_template_that_is_wrong_names_the_field_and_writes_nothing(view: View,
     assert listed == []
 
 
-@pytest.mark.parametrize("server_side", [True, False], ids=["server-side with force", "client-side"])
+FORCED = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
+WAYS = pytest.mark.parametrize("options", [FORCED, ()], ids=["server-side with force", "client-side"])
+
+
+@WAYS
+@pytest.mark.parametrize("mode", ["Record", "Render"])
 def test_our_object_is_restored_or_yields_when_another_manager_applies_over_it(
-    view: View, case: str, server_side: bool
+    view: View, case: str, mode: str, options: tuple[str, ...]
 ) -> None:
-    view.apply("ThresholdPolicy", "ours", rendering(case))
-    view.reaches("tpol", "ours", "Rendered", "Applied")
+    view.apply("ThresholdPolicy", "ours", rendering(case) if mode == "Render" else policy(case))
+    view.reaches("tpol", "ours", "Rendered" if mode == "Render" else "Recorded", "Applied")
     name = "opssight-tpol-ours"
     view_of = lambda: view.cluster.api("GET", RULES.format(view.namespace, name))  # noqa: E731
-    eventually("the object", view_of)
     kept = view_of()["spec"]["groups"]
     other = {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -223,12 +229,11 @@ def test_our_object_is_restored_or_yields_when_another_manager_applies_over_it(
         "metadata": {"name": name, "labels": {"team": "shop"}},
         "spec": {"groups": [{"name": kept[0]["name"], "rules": [{"alert": "Theirs", "expr": "up == 0"}]}]},
     }
-    if server_side:
-        put(view, other, "--server-side", "--force-conflicts", "--field-manager=argocd-controller")
+    put(view, other, *options)
+    if options:
         view.reaches("tpol", "ours", "FieldConflict")
         assert "Theirs" in json.dumps(view_of()["spec"])  # theirs by force; ours is not fought for
     else:
-        put(view, other)
         eventually(
             "restored, or yielded with a condition",
             lambda: view_of()["spec"]["groups"] == kept or view.condition("tpol", "ours")[1] == "FieldConflict",
@@ -239,22 +244,75 @@ def test_our_object_is_restored_or_yields_when_another_manager_applies_over_it(
     assert view_of()["metadata"]["labels"]["team"] == "shop"
 
 
-def test_with_the_operator_dead_alerts_keep_their_last_value(
+@WAYS
+@pytest.mark.parametrize("mode", ["Recommend", "Record", "Render"])
+def test_whoever_applies_it_a_users_alert_is_left_alone_by_the_modes_that_do_not_patch(
+    view: View, case: str, mode: str, options: tuple[str, ...]
+) -> None:
+    put(view, theirs(case))
+    spec = rendering(case) if mode == "Render" else policy(case, delivery={"mode": mode})
+    view.apply("ThresholdPolicy", "other", spec)
+    if mode == "Recommend":
+        eventually("a threshold is learned", lambda: current(view, "other"))
+    else:
+        view.reaches("tpol", "other", "Loaded", "RuleLoaded", seconds=60)
+    put(view, theirs(case, team="shop"), *options)
+    before = view.cluster.api("GET", RULES.format(view.namespace, "theirs"))
+    time.sleep(5)  # two intervals
+    listed = view.cluster.api("GET", RULES.format(view.namespace, "").rstrip("/"))["items"]
+    expected = {"theirs"} if mode == "Recommend" else {"theirs", "opssight-tpol-other"}
+    assert {item["metadata"]["name"] for item in listed} == expected
+    after = view.cluster.api("GET", RULES.format(view.namespace, "theirs"))
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert after["metadata"]["labels"]["team"] == "shop"
+    assert after["spec"] == theirs(case)["spec"]
+    assert view.condition("tpol", "other")[0] == "True"
+
+
+def joined(case: str, view: View) -> dict[str, Any]:
+    """An alert from Git on the recorded threshold, or on 20 while there is none."""
+    threshold = f'max(opssight:threshold{{policy="record",namespace="{view.namespace}"}})'
+    rule = {
+        "alert": f"Joined{case}",
+        "expr": f'lever{{case="{case}"}} > on() group_left() ({threshold} or on() vector(20))',
+    }
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "from-git"},
+        "spec": {"groups": [{"name": f"git-{case}", "rules": [rule]}]},
+    }
+
+
+def test_with_the_operator_dead_alerts_keep_their_last_value_or_the_default_of_git(
     view: View, operator: OperatorProcess, lever: Lever, case: str
 ) -> None:
     put(view, theirs(case))
-    view.apply("ThresholdPolicy", "patch", patching(case))
-    view.apply("ThresholdPolicy", "render", rendering(case))
-    view.reaches("tpol", "patch", "Loaded", "RuleLoaded", seconds=60)
-    view.reaches("tpol", "render", "Loaded", "RuleLoaded", seconds=60)
+    put(view, joined(case, view))
+    for name, spec in {"patch": patching(case), "render": rendering(case), "record": policy(case)}.items():
+        view.apply("ThresholdPolicy", name, spec)
+    for name in ("patch", "render", "record"):
+        view.reaches("tpol", name, "Loaded", "RuleLoaded", seconds=60)
+    eventually("the alert from Git is loaded", lambda: evaluated(view, f"Joined{case}"))
     patched = expr_of(view)
+
+    def firing(alert: str) -> Any:
+        return view.cluster.prometheus.query(f'ALERTS{{alertname="{alert}{case}",alertstate="firing"}}')
+
+    assert not firing("Joined")
     operator.kill()
     try:
-        lever.values[case] = 60.0
-        for alert in (f"Lever{case}", f"Rendered{case}"):
-            firing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
-            eventually(f"{alert} fires", lambda asked=firing: view.cluster.prometheus.query(asked), seconds=60)  # type: ignore[misc]
+        lever.values[case] = 15.0  # above what was learned, below the default of Git
+        for alert in ("Lever", "Rendered", "Joined"):
+            eventually(f"{alert} fires", lambda asked=alert: firing(asked), seconds=60)  # type: ignore[misc]
+        time.sleep(5)
+        assert firing("Joined"), "what was recorded last holds on"
         assert expr_of(view) == patched
+        view.cluster.kubectl("delete", "prometheusrule", "opssight-tpol-record", "-n", view.namespace)
+        eventually("it is quiet on the default of Git", lambda: not firing("Joined"), seconds=60)
+        lever.values[case] = 25.0
+        eventually("it fires on the default of Git", lambda: firing("Joined"), seconds=60)
     finally:
         operator.start()
         eventually("the operator leads again", operator.leads, seconds=60)
+    eventually("the threshold is recorded again", lambda: view.get("prometheusrule", "opssight-tpol-record"))

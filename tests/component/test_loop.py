@@ -276,7 +276,7 @@ def test_status_is_not_written_while_nothing_changes(
     assert versions() == before
 
 
-def test_the_git_side_alert_survives_a_dead_operator(
+def test_the_git_side_alert_falls_back_to_its_default_when_the_policy_is_deleted(
     cluster: Cluster, operator: OperatorProcess, view: View, lever: Lever, case: str, tmp_path: Path
 ) -> None:
     view.apply("ThresholdPolicy", "joined", policy(case))

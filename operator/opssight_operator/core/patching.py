@@ -141,7 +141,7 @@ def _refuse_older(policy: ThresholdPolicy, target: Target, aim: Aim) -> None:
         if theirs.key == aim.key:
             raise Refused(
                 Reason.TARGET_TAKEN,
-                f"the older ThresholdPolicy {rival.name} patches number {aim.literal.occurrence} of "
+                f"delivery.patch.target: the older ThresholdPolicy {rival.name} patches number {aim.literal.occurrence} of "
                 f"{aim.place.described} already",
             )
 
