@@ -141,8 +141,8 @@ def _refuse_older(policy: ThresholdPolicy, target: Target, aim: Aim) -> None:
         if theirs.key == aim.key:
             raise Refused(
                 Reason.TARGET_TAKEN,
-                f"delivery.patch.target: the older ThresholdPolicy {rival.name} patches number {aim.literal.occurrence} of "
-                f"{aim.place.described} already",
+                f"delivery.patch.target: the older ThresholdPolicy {rival.name} patches number "
+                f"{aim.literal.occurrence} of {aim.place.described} already",
             )
 
 
