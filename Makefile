@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/opssight-operator:$(VERSION)
-SOURCES := operator detectors localcluster demo tests benchmarks charts image
+SOURCES := operator detectors localcluster demo node tests benchmarks charts image
 
 .PHONY: help demo test check lint types layers generated unit setup cluster tools chaos generate clean
 .PHONY: locks audit image image-check sbom release

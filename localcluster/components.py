@@ -112,8 +112,8 @@ COMPONENTS: tuple[Component, ...] = (
         programs={"prometheus": f"{_PROMETHEUS}/prometheus", "promtool": f"{_PROMETHEUS}/promtool"},
         how="install",
         ldflags=_prometheus_flags("3.16.0"),
-        # A dependency of one service discovery cannot be had everywhere; files and static targets stay without any.
-        tags="remove_all_sd",
+        # A dependency of one service discovery cannot be had everywhere; a node of ours needs that of Kubernetes alone.
+        tags="remove_all_sd,enable_kubernetes_sd",
     ),
     Component(
         name="prometheus-operator",
@@ -162,6 +162,16 @@ COMPONENTS: tuple[Component, ...] = (
         folders=("manifests/crds",),
         optional=True,
     ),
+    Component(
+        name="node",
+        version=KUBERNETES,
+        programs={"node": ".", "pause": "./pause"},
+        how="module",
+        ldflags=_kubernetes_flags(),
+        aliases=dict.fromkeys(("kubelet", "kube-proxy", "kube-scheduler"), "node"),
+        optional=True,
+    ),
+    Component(name="coredns", version="1.15.0", programs={"coredns": "."}, how="module", optional=True),
 )
 
 

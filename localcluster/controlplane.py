@@ -46,12 +46,21 @@ class ControlPlane:
 
     def start(self) -> None:
         """Make the certificates, start etcd and the API server, wait for ``/readyz``, start the controllers."""
-        pki.create(self.pki.folder, self.url)
+        self.create_pki()
         self.start_etcd()
         self.start_apiserver()
         name = "kube-controller-manager"
         argv = servers.kube_controller_manager(program(name), self.pki, self.ports.controller_manager)
         self.supervision.spawn(name, argv)
+
+    def create_pki(self) -> None:
+        """Make the certificates and the kubeconfigs."""
+        pki.create(self.pki.folder, self.url)
+
+    def apiserver_command(self) -> list[str]:
+        """The command line of kube-apiserver."""
+        ports, flags = self.ports, self.apiserver_flags
+        return servers.kube_apiserver(program("kube-apiserver"), self.pki, ports.apiserver, ports.etcd, flags)
 
     def start_etcd(self) -> None:
         """Start etcd with the data it had; the API server waits for it by itself."""
@@ -65,10 +74,7 @@ class ControlPlane:
     def start_apiserver(self) -> None:
         """Start kube-apiserver and wait until it is ready."""
         name = "kube-apiserver"
-        argv = servers.kube_apiserver(
-            program(name), self.pki, self.ports.apiserver, self.ports.etcd, self.apiserver_flags
-        )
-        self.supervision.spawn(name, argv)
+        self.supervision.spawn(name, self.apiserver_command())
         self.supervision.wait_for("kube-apiserver to be ready", self.api.ready, ["etcd", name])
 
     def stop_apiserver(self) -> None:

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import ipaddress
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,8 +55,18 @@ class Pki:
         return self.folder / f"{name}.kubeconfig"
 
 
-def create(folder: Path, server_url: str) -> Pki:
-    """Make all certificates and the kubeconfigs of ``admin`` and of the controller manager. Elliptic keys: 20 ms."""
+def create(
+    folder: Path,
+    server_url: str,
+    addresses: Sequence[str] = (),
+    servers: Mapping[str, str] | None = None,
+    users: Mapping[str, tuple[str, str | None]] | None = None,
+) -> Pki:
+    """Make all certificates and the kubeconfigs of ``admin`` and of the controller manager. Elliptic keys: 20 ms.
+
+    ``addresses`` are further addresses of the API server; ``servers`` further server certificates, file -> address;
+    ``users`` further kubeconfigs, file -> user and group.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -70,12 +81,20 @@ def create(folder: Path, server_url: str) -> Pki:
         x509.DNSName("kubernetes.default.svc"),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.IPAddress(ipaddress.ip_address(SERVICE_IP)),
+        *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
     ]
     _issue(pki, authority, "server", "kube-apiserver", None, server_names)
-    _issue(pki, authority, "admin", "admin", "system:masters", None)
-    _issue(pki, authority, "controller-manager", "system:kube-controller-manager", None, None)
+    for file, address in (servers or {}).items():
+        _issue(pki, authority, file, file, None, [x509.IPAddress(ipaddress.ip_address(address))])
+    everyone: dict[str, tuple[str, str | None]] = {
+        "admin": ("admin", "system:masters"),
+        "controller-manager": ("system:kube-controller-manager", None),
+        **(users or {}),
+    }
+    for file, (user, group) in everyone.items():
+        _issue(pki, authority, file, user, group, None)
     write_private(pki.service_account_key, _key_pem(ec.generate_private_key(ec.SECP256R1())))
-    for user in ("admin", "controller-manager"):
+    for user in everyone:
         credentials = {
             "client-certificate-data": _encoded(pki.certificate(user)),
             "client-key-data": _encoded(pki.key(user)),

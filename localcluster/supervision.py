@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -27,8 +28,12 @@ class Supervision:
         self._process = process
 
     @classmethod
-    def start(cls, state: Path) -> Self:
-        """A new supervisor, which dies with this process until ``detach``. Removes what a crash left in ``state``."""
+    def start(cls, state: Path, within: Sequence[str] = ()) -> Self:
+        """A new supervisor, which dies with this process until ``detach``. Removes what a crash left in ``state``.
+
+        ``within`` is a command that runs the command after it somewhere else, such as in namespaces of its own. One
+        that does so has to remove the state directory at the end, when nothing is mounted in it any more.
+        """
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         if cls(state).reachable():
             raise ClusterError(f"a cluster with the state directory {state} runs already")
@@ -41,7 +46,14 @@ class Supervision:
         environment = os.environ | {"PYTHONPATH": str(SOURCE_ROOT)}
         with log.open("ab") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "localcluster.supervisor", str(state)],
+                [
+                    *within,
+                    sys.executable,
+                    "-m",
+                    "localcluster.supervisor",
+                    str(state),
+                    *(["--leave"] if within else []),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -56,6 +68,16 @@ class Supervision:
             process.wait()
             raise ClusterError(word or f"the supervisor did not start:\n{tail(log)}")
         return cls(state, process)
+
+    def _supervisor(self) -> Identity | None:
+        """The supervisor by the pid that it has here: in a pid namespace of its own it knows itself by another."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            try:
+                line.connect(address(self.state))
+            except OSError:
+                return None
+            credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            return Identity.of(struct.unpack("3i", credentials)[0])
 
     def reachable(self) -> bool:
         """Whether a supervisor of this state directory answers."""
@@ -137,7 +159,7 @@ class Supervision:
     def end(self, keep_logs: bool = False) -> None:
         """End all servers and remove the state directory; returns when both are done."""
         try:
-            own = Identity.of(int(self.order("list")["supervisor"]))
+            own = self._supervisor()
             self.order("down", keep_logs=keep_logs)
         except ClusterError:
             own = None

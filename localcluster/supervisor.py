@@ -56,7 +56,7 @@ class Supervisor:
                 case "stop":
                     return self.stop(message["name"], float(message["grace"]))
                 case "list":
-                    return {"supervisor": os.getpid(), "servers": self.listing()}
+                    return {"servers": self.listing()}
                 case "down":
                     self.ending, self.keep_logs = True, bool(message["keep_logs"])
                     return {}
@@ -181,7 +181,10 @@ def remove_state(state: Path, keep_logs: bool) -> None:
 
 
 def main() -> int:
-    """``python -m localcluster.supervisor STATE``: prints a line when ready for orders."""
+    """``python -m localcluster.supervisor STATE [--leave]``: prints a line when ready for orders.
+
+    With ``--leave`` somebody else removes the state directory.
+    """
     state = Path(sys.argv[1])
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         try:
@@ -197,7 +200,7 @@ def main() -> int:
         try:
             supervisor.serve(door)
         finally:
-            supervisor.end(remove=True)
+            supervisor.end(remove="--leave" not in sys.argv[2:])
     return 0
 
 

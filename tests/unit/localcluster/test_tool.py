@@ -52,7 +52,9 @@ def test_a_cached_program_is_found_again_only_for_the_same_sources_flags_and_com
 def test_optional_components_are_built_when_named_and_unknown_ones_refused() -> None:
     assert "helm" not in [component.name for component in select()]
     assert "helm" in [component.name for component in select(["helm"])]
-    with pytest.raises(ClusterError, match=r"'etcd'.*optional components are alertmanager, argocd, helm"):
+    with pytest.raises(
+        ClusterError, match=r"'etcd'.*optional components are alertmanager, argocd, coredns, helm, node"
+    ):
         select(["etcd"])
 
 

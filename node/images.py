@@ -1,0 +1,195 @@
+"""The images that a node runs, built without a registry, as archives in the cache; one that is there is not built again.
+
+Needs the network the first time: Debian packages for the base, wheels for the operator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.build import Progress, folder, one_at_a_time, program
+from localcluster.components import cache_root, providing
+from localcluster.errors import ClusterError
+from localcluster.toolchain import version as go_version
+
+from . import config, dns
+
+ROOT = Path(__file__).resolve().parents[1]
+BASE = "localhost/python:3.11-standin"
+OPERATOR = "localhost/opssight-operator"
+NEXT_VERSION = "0.1.0+next"
+PROMETHEUS, PROMETHEUS_OPERATOR, RELOADER = (
+    f"localhost/{name}:1" for name in ("prometheus", "prometheus-operator", "prometheus-config-reloader")
+)
+PROGRAMS = {
+    config.PAUSE: "pause",
+    dns.IMAGE: "coredns",
+    PROMETHEUS: "prometheus",
+    PROMETHEUS_OPERATOR: "prometheus-operator",
+    RELOADER: "prometheus-config-reloader",
+}
+"""Image -> the program that is all of it."""
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An image, what it depends on, and how to build it into the store."""
+
+    image: str
+    inputs: str
+    build: Callable[[], None]
+
+    @property
+    def path(self) -> Path:
+        """Where the archive is in the cache."""
+        name = self.image.removeprefix("localhost/").replace(":", "-").replace("+", "-")
+        return cache_root() / "images" / f"{name}-{self.inputs[:12]}.tar"
+
+
+def environment() -> dict[str, str]:
+    """A store of images of our own, so that nothing of the user's is touched."""
+    home = cache_root() / "containers"
+    home.mkdir(parents=True, exist_ok=True)
+    storage = home / "storage.conf"
+    storage.write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{home}/store"\nrunroot = "{home}/run"\n')
+    limits = home / "containers.conf"  # this user may not raise the limits that buildah would set
+    limits.write_text('[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=20000:20000"]\n')
+    return os.environ | {"CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_CONF": str(limits)}
+
+
+def run(*command: str, settings: Mapping[str, str] | None = None, input: str | None = None) -> str:
+    """Run a builder; raises ``ClusterError`` with the end of what it said."""
+    done = subprocess.run(
+        command,
+        env=environment() | dict(settings or {}),
+        cwd=ROOT,
+        input=input,
+        stdin=subprocess.DEVNULL if input is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ClusterError(f"{' '.join(command[:4])} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    return done.stdout
+
+
+def _digest(*parts: str | Path) -> str:
+    """Of texts and of files; a folder counts with every file in it."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            digest.update(part.encode() + b"\0")
+            continue
+        files = sorted(path for path in part.rglob("*") if path.is_file()) if part.is_dir() else [part]
+        for path in files:
+            if "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _of_program(image: str, name: str) -> Archive:
+    """``FROM scratch`` with one program in /bin."""
+
+    def build() -> None:
+        text = f'FROM scratch\nCOPY {name} /bin/{name}\nUSER 65532:65532\nENTRYPOINT ["/bin/{name}"]\n'
+        context = folder(providing(name))
+        program(name)  # says how to build it when it is missing
+        run("buildah", "build", "--pull-never", "--tag", image, "--file", "-", str(context), input=text)
+
+    return Archive(image, _digest(image, providing(name).key(go_version())), build)
+
+
+def operator_version() -> str:
+    """The version that this checkout builds."""
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    return next(line.split('"')[1] for line in lines if line.startswith("version = "))
+
+
+def operator_image() -> str:
+    """The name of the image as shipped."""
+    return f"{OPERATOR}:{operator_version()}"
+
+
+def next_image() -> str:
+    """The name of the image of a changed version."""
+    return f"{OPERATOR}:next"
+
+
+def _operator() -> Archive:
+    """The image of the Dockerfile, by ``image/build.sh``, on a stand-in for its base."""
+    sources = [
+        ROOT / name for name in ("Dockerfile", "image/base.sh", "image/build.sh", "requirements", "pyproject.toml")
+    ]
+    code = [ROOT / "operator" / "opssight_operator", ROOT / "detectors" / "opssight_detectors"]
+
+    def build() -> None:
+        if subprocess.run(["buildah", "inspect", BASE], env=environment(), capture_output=True, check=False).returncode:
+            run("image/base.sh", BASE)
+        flags = ["--pull-never", "--network host"]
+        if CERTIFICATES.exists():  # a machine may trust more than Debian does
+            flags.append(f"--volume {CERTIFICATES}:{CERTIFICATES}:ro")
+        settings = {"BASE": BASE, "BUILDER": "buildah", "BUILD_FLAGS": " ".join(flags)}
+        run("image/build.sh", operator_image(), settings=settings)
+
+    return Archive(operator_image(), _digest(*sources, *code), build)
+
+
+def _next(shipped: Archive) -> Archive:
+    """The same with another version inside, by which a running pod can be told from one of the image before."""
+    module = "/opt/opssight/lib/python3.11/site-packages/opssight_operator/__init__.py"
+    text = (
+        f"FROM {shipped.image}\nUSER 0\n"
+        f"RUN sed -i 's/^__version__ = .*/__version__ = \"{NEXT_VERSION}\"/' {module} \\\n"
+        f" && /opt/opssight/bin/python -m compileall -q -f --invalidation-mode unchecked-hash {module}\n"
+        "USER 65532:65532\n"
+    )
+
+    def build() -> None:
+        isolation = ("--isolation", "chroot", "--network", "host", "--pull-never")
+        with_context = ("--tag", next_image(), "--file", "-", str(ROOT / "image"))
+        run("buildah", "build", *isolation, *with_context, input=text)
+
+    return Archive(next_image(), _digest(shipped.inputs, text), build)
+
+
+def archives() -> list[Archive]:
+    """Everything that the whole product needs on a node."""
+    shipped = _operator()
+    return [*(_of_program(image, name) for image, name in PROGRAMS.items()), shipped, _next(shipped)]
+
+
+def build(say: Callable[[str], None]) -> list[Path]:
+    """Build what is missing, and return all archives."""
+    wanted = archives()
+    with one_at_a_time(Progress()):
+        for archive in wanted:
+            if archive.path.exists():
+                continue
+            began = time.monotonic()
+            archive.build()
+            archive.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = archive.path.with_suffix(".new")
+            fresh.unlink(missing_ok=True)
+            run("buildah", "push", "--quiet", archive.image, f"docker-archive:{fresh}:{archive.image}")
+            for old in archive.path.parent.glob(archive.path.name[: -len("000000000000.tar")] + "*.tar"):
+                old.unlink()
+            fresh.rename(archive.path)
+            size = archive.path.stat().st_size / 1e6
+            say(f"image {archive.image}, {size:.0f} MB, built in {time.monotonic() - began:.0f} s")
+    return [archive.path for archive in wanted]
+
+
+def forget() -> None:
+    """Remove the store and the archives."""
+    subprocess.run(["buildah", "rmi", "--all", "--force"], env=environment(), capture_output=True, check=False)
+    for name in ("images", "containers"):
+        shutil.rmtree(cache_root() / name, ignore_errors=True)
