@@ -17,7 +17,7 @@ COMPONENTS = ("node", "coredns", "helm")
 
 
 def state() -> Path:
-    """Where the node of the command line keeps its state: ``OPSSIGHT_NODE_STATE`` or ``~/.local/state/opssight-node``."""
+    """Where the command line keeps its node: ``OPSSIGHT_NODE_STATE`` or ``~/.local/state/opssight-node``."""
     chosen = os.environ.get("OPSSIGHT_NODE_STATE")
     return Path(chosen) if chosen else Path.home() / ".local" / "state" / "opssight-node"
 
@@ -56,7 +56,7 @@ def execute(command: list[str]) -> None:
 
     folders = [str(program(name).parent) for name in ("kubectl", "helm", "kubelet")]
     environment = {"KUBECONFIG": str(node.kubeconfig), "PATH": ":".join([*folders, os.environ.get("PATH", "")])}
-    os.execvpe(command[0], command, os.environ | environment)
+    os.execvpe(command[0], command, os.environ | environment)  # noqa: S606
 
 
 def down() -> None:

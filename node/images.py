@@ -1,4 +1,4 @@
-"""The images that a node runs, built without a registry, as archives in the cache; one that is there is not built again.
+"""The images that a node runs, built without a registry, as archives in the cache; what is there is kept.
 
 Needs the network the first time: Debian packages for the base, wheels for the operator.
 """
@@ -180,9 +180,10 @@ def build(say: Callable[[str], None]) -> list[Path]:
             fresh = archive.path.with_suffix(".new")
             fresh.unlink(missing_ok=True)
             run("buildah", "push", "--quiet", archive.image, f"docker-archive:{fresh}:{archive.image}")
-            for old in archive.path.parent.glob(archive.path.name[: -len("000000000000.tar")] + "*.tar"):
-                old.unlink()
             fresh.rename(archive.path)
+            others = archive.path.parent.glob(archive.path.name[: -len("000000000000.tar")] + "*.tar")
+            for old in sorted(others, key=lambda path: path.stat().st_mtime)[:-2]:  # two checkouts may take turns
+                old.unlink()
             size = archive.path.stat().st_size / 1e6
             say(f"image {archive.image}, {size:.0f} MB, built in {time.monotonic() - began:.0f} s")
     return [archive.path for archive in wanted]
