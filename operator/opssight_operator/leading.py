@@ -14,6 +14,8 @@ import kopf
 
 from .adapters.compute import ThreadCompute
 from .adapters.kubernetes import KubeApi, PrometheusRules, Statuses
+from .adapters.kubernetes.documents import ConfigMaps
+from .adapters.kubernetes.lookout import Lookout
 from .adapters.kubernetes.lookups import Lookups
 from .adapters.kubernetes.patches import PatchTargets
 from .adapters.prometheus.sources import Sources
@@ -22,6 +24,7 @@ from .adapters.telemetry import Telemetry
 from .controllers.kinds import KINDS
 from .controllers.registry import build_registry, kopf_settings
 from .controllers.runtime import Runtime
+from .core.conventions import EVENT_CONTROLLER
 from .errors import OpsSightError
 from .reconcile.ports import Ports
 from .settings import Settings
@@ -57,9 +60,17 @@ class Leading:
             overlap_seconds=settings.late_sample_seconds,
         )
         self._compute = ThreadCompute(settings.compute_threads)
-        recorder = EventRecorder(api, controller="opssight.dev/operator", instance=identity)
+        recorder = EventRecorder(api, controller=EVENT_CONTROLLER, instance=identity)
         ports = Ports(
-            self._sources, PrometheusRules(api), Statuses(api), recorder, telemetry, self._compute, PatchTargets(api)
+            sources=self._sources,
+            rules=PrometheusRules(api),
+            status=Statuses(api),
+            recorder=recorder,
+            telemetry=telemetry,
+            compute=self._compute,
+            targets=PatchTargets(api),
+            documents=ConfigMaps(api),
+            lookout=Lookout(api),
         )
         self._runtime = Runtime(ports, self._sources, telemetry, settings)
         self._tasks: list[asyncio.Task[None]] = []

@@ -6,13 +6,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import NOW, a_detector, a_detector_observation, a_frame, a_policy, a_policy_observation, a_source
+from builders import (
+    NOW,
+    a_detector,
+    a_detector_observation,
+    a_frame,
+    a_policy,
+    a_policy_observation,
+    a_report,
+    a_source,
+)
 from contract.offline_admission import complaints
 from opssight_operator import errors
 from opssight_operator.api.kinds import KINDS
 from opssight_operator.api.schema import root_schema
-from opssight_operator.core import evaluation, held, policy_plan, source_plan
+from opssight_operator.core import evaluation, held, policy_plan, report_plan, source_plan
 from opssight_operator.core.observation import Frame, ServerInfo
+from opssight_operator.core.report_journal import Journal, WarningEvent, with_events
+from opssight_operator.core.report_schedule import timetable
 from opssight_operator.core.windows import detector_windows, history_window
 from opssight_operator.settings import Settings
 
@@ -22,6 +33,7 @@ SPECS = {
     "MetricsSource": {"url": "http://prometheus"},
     "AnomalyDetector": {"queries": [{"name": "p99", "expr": "x"}]},
     "ThresholdPolicy": {"expr": "x"},
+    "PatternReport": {},
 }
 WILD = [1.7976931348623157e308, -1e-300, 0.1 + 0.2, 1e21, 123456789.123456789, float("nan"), float("inf"), 0.0]
 LABELS = {
@@ -68,13 +80,38 @@ def test_of_a_policy(service, history):
     assert refusal("ThresholdPolicy", plan.status) == []
 
 
+@given(
+    st.lists(
+        st.builds(
+            WarningEvent,
+            kind=st.sampled_from(["Pod", "", "x" * 300]),
+            name=st.text(max_size=30),
+            reason=st.text(max_size=300),
+            note=st.sampled_from(["", "a note\n☃" * 200, "Back-off 17"]),
+            first=st.floats(NOW - 86_000, NOW - 60),
+            last=st.just(0.0),
+            count=st.integers(0, 10**9),
+        ),
+        max_size=40,
+    )
+)
+@settings(max_examples=15, deadline=None)
+def test_of_a_report(events):
+    report = a_report(name="x" * 200, schedule={"type": "Once"}, inputs={"events": {}})
+    observation = report_plan.ReportObservation(journal=with_events(Journal(), events, NOW))
+    plan = report_plan.evaluate(report, observation, timetable(report, NOW), NOW, SETTINGS)
+    assert refusal("PatternReport", plan.status) == []
+
+
 @pytest.mark.parametrize("version", ["3.16.0", "", "v" * 200])
 def test_of_a_source(version):
     plan = source_plan.answering(a_source(), ServerInfo(flavour="Prometheus", version=version), NOW)
     assert refusal("MetricsSource", plan.status) == []
 
 
-@pytest.mark.parametrize("resource", [a_source(), a_detector(), a_policy()], ids=["source", "detector", "policy"])
+@pytest.mark.parametrize(
+    "resource", [a_source(), a_detector(), a_policy(), a_report()], ids=["source", "detector", "policy", "report"]
+)
 @pytest.mark.parametrize(
     "error",
     [

@@ -31,3 +31,13 @@ def test_a_namespaced_install_may_nothing_that_a_clusterwide_one_may_not() -> No
     assert sorted(left_out) == ["customresourcedefinitions", "namespaces"]
     wide = [p.resource for p, where in zip(PERMISSIONS, spread, strict=True) if where == "cluster"]
     assert sorted(wide) == ["metricssources", "metricssources/status"]
+
+
+def test_config_maps_are_read_by_name_alone():
+    """Reports are kept in them; whoever could list or watch them would see those of everybody."""
+    for rule in rules("cluster") + rules("each", namespaced=True):
+        if "configmaps" in rule["resources"]:
+            assert rule["verbs"] == ["get", "create", "patch", "delete"]
+    assert [rule["verbs"] for rule in rules("cluster") if "events" in rule["resources"]] == [
+        ["create", "patch", "list"]
+    ]

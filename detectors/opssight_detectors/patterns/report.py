@@ -120,12 +120,14 @@ def analyse(
     level: float = LEVEL,
     previous: Mapping[str, Any] | None = None,
     template_state: Mapping[str, Any] | None = None,
+    min_support: int = 1,
 ) -> Analysis:
     """Ask ``sections`` about the incidents that started in ``window``; those before it are history, at best four weeks.
 
     ``level`` is shared evenly by the sections, so that a report on chance data makes a false claim with at most that
-    probability. ``previous`` is the JSON of the report before, ``template_state`` its miner state. Raises
-    ``ValueError`` for an unknown or repeated section, a level outside (0, 1) and a window that ends before it starts.
+    probability. ``previous`` is the JSON of the report before, ``template_state`` its miner state. Findings that rest
+    on fewer than ``min_support`` incidents are left out. Raises ``ValueError`` for an unknown or repeated section, a
+    level outside (0, 1) and a window that ends before it starts.
     """
     unknown = [name for name in sections if name not in SECTIONS]
     if unknown:
@@ -142,7 +144,7 @@ def analyse(
         alpha=level / len(sections),
         template_state=template_state,
     )
-    told = tuple(_ask(name, evidence) for name in sections)
+    told = tuple(_ask(name, evidence, min_support) for name in sections)
     report = Report(
         schema_version=SCHEMA_VERSION,
         title=title,
@@ -198,9 +200,12 @@ def compare(sections: Sequence[SectionReport], previous: Mapping[str, Any]) -> C
     )
 
 
-def _ask(name: str, evidence: Evidence) -> SectionReport:
+def _ask(name: str, evidence: Evidence, min_support: int) -> SectionReport:
     outcome = SECTIONS[name].find(evidence)
-    return SectionReport(name, SECTIONS[name].title, outcome.findings, "" if outcome.findings else outcome.note)
+    findings = tuple(finding for finding in outcome.findings if finding.support >= min_support)
+    if outcome.findings and not findings:
+        return SectionReport(name, SECTIONS[name].title, (), f"no finding rests on {min_support} incidents")
+    return SectionReport(name, SECTIONS[name].title, findings, "" if findings else outcome.note)
 
 
 def _highlights(sections: Sequence[SectionReport]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Apply a plan: rule, status, Events, gauges, in this order.
+"""Apply a plan: rule and documents, status, Events, gauges, in this order.
 
 The status is written before the Events tell of a transition, so that a crash in between repeats nothing.
 """
@@ -19,13 +19,14 @@ from .kinds import Resource
 async def apply(
     plan: Plan[Any], resource: Resource, owner: Owner, now: float, ports: Ports, settings: Settings
 ) -> Plan[Any]:
-    """The plan as it came to pass: a rule that could not be written leaves its mark in the status.
+    """The plan as it came to pass: a rule or a document that could not be written leaves its mark in the status.
 
     Raises ``KubernetesUnavailable`` when the status could not be written; nothing that follows is done then, and the
     next run does all of it again.
     """
     try:
         await _apply_rule(plan, owner, ports)
+        await _apply_documents(plan, owner, ports)
     except OpsSightError as error:
         plan = not_applied(plan, resource, error, now, settings)
     if plan.status_changed:
@@ -43,3 +44,12 @@ async def _apply_rule(plan: Plan[Any], owner: Owner, ports: Ports) -> None:
         await ports.rules.remove(owner, plan.rule.name)
     if plan.patch is not None:
         await ports.targets.patch(owner, plan.patch)
+
+
+async def _apply_documents(plan: Plan[Any], owner: Owner, ports: Ports) -> None:
+    if plan.documents is None:
+        return
+    for document in plan.documents.write:
+        await ports.documents.apply(owner, document)
+    for name in plan.documents.remove:
+        await ports.documents.remove(owner, name)

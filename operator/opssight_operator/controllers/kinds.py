@@ -1,4 +1,4 @@
-"""The three kinds, as the shell knows them: how to parse one, how often it runs, and its use case."""
+"""The kinds, as the shell knows them: how to parse one, how often it runs, and its use case."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from opssight_operator.api import API_VERSION, PLURALS
 from opssight_operator.api.anomaly_detector import AnomalyDetector
 from opssight_operator.api.base import seconds
 from opssight_operator.api.metrics_source import MetricsSource
+from opssight_operator.api.pattern_report import PatternReport
 from opssight_operator.api.threshold_policy import ThresholdPolicy
 from opssight_operator.core.plan import Plan
-from opssight_operator.reconcile import anomaly_detector, metrics_source, threshold_policy
+from opssight_operator.reconcile import anomaly_detector, metrics_source, pattern_report, threshold_policy
 from opssight_operator.reconcile.ports import Owner, Ports
 from opssight_operator.settings import Settings
 
 from .lanes import Lane
 
-Resource = AnomalyDetector | ThresholdPolicy | MetricsSource
+Resource = AnomalyDetector | ThresholdPolicy | MetricsSource | PatternReport
 Key = tuple[str, str, str]
 """Kind, namespace and name."""
 
@@ -57,6 +58,7 @@ KINDS: dict[str, Kind] = {
         Kind("MetricsSource", PLURALS["MetricsSource"], MetricsSource, metrics_source.reconcile),
         Kind("AnomalyDetector", PLURALS["AnomalyDetector"], AnomalyDetector, anomaly_detector.reconcile),
         Kind("ThresholdPolicy", PLURALS["ThresholdPolicy"], ThresholdPolicy, threshold_policy.reconcile),
+        Kind("PatternReport", PLURALS["PatternReport"], PatternReport, pattern_report.reconcile),
     )
 }
 
@@ -73,9 +75,11 @@ def owner_of(key: Key, resource: Resource) -> Owner:
 
 
 def interval_of(resource: Resource, settings: Settings) -> float:
-    """Seconds between two runs; a source is looked at every minute."""
+    """Seconds between two runs; a source is looked at every minute, a report also when it is due."""
     if isinstance(resource, MetricsSource):
         return settings.source_interval_seconds
+    if isinstance(resource, PatternReport):
+        return settings.report_collect_seconds
     return max(settings.min_interval_seconds, seconds(resource.spec.interval))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FIELD_MANAGER = "opssight"
+EVENT_CONTROLLER = "opssight.dev/operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "opssight-operator"
 OWNER_KIND_LABEL = "opssight.dev/owner-kind"
@@ -28,6 +29,10 @@ EXPECTED_GAUGE = "opssight_anomaly_expected"
 LOWER_GAUGE = "opssight_anomaly_lower"
 UPPER_GAUGE = "opssight_anomaly_upper"
 VALUE_GAUGE = "opssight_anomaly_value"
+REPORT_INCIDENTS_GAUGE = "opssight_report_incidents"
+REPORT_HIGHLIGHTS_GAUGE = "opssight_report_highlights"
+REPORT_FINDINGS_GAUGE = "opssight_report_findings"
+REPORT_TIME_GAUGE = "opssight_report_timestamp_seconds"
 RESOURCE_GAUGES = (
     (SCORE_GAUGE, "Score of the newest point: 0 as expected, 1 at the boundary, above 1 anomalous."),
     (EXPECTED_GAUGE, "Expected value of the newest point, in the unit of the metric."),
@@ -42,10 +47,15 @@ RESOURCE_GAUGES = (
     (FEWEST_GAUGE, "Fewest episodes since the delivery that the prediction allows by now."),
     (MOST_GAUGE, "Most episodes since the delivery that the prediction allows by now."),
     (CHANGED_GAUGE, "When the current threshold was decided, as a Unix time."),
+    (REPORT_INCIDENTS_GAUGE, "Incidents of the newest report of a PatternReport."),
+    (REPORT_HIGHLIGHTS_GAUGE, "Highlights of the newest report."),
+    (REPORT_FINDINGS_GAUGE, "Findings of the newest report, by section."),
+    (REPORT_TIME_GAUGE, "End of the time that the newest report is about, as a Unix time."),
 )
 
 RULE_NAME_PREFIX = {"AnomalyDetector": "opssight-adet", "ThresholdPolicy": "opssight-tpol"}
 ANOMALY_ALERT = "OpsSightAnomaly"
+REPORT_NAME_PREFIX = "opssight-prep"
 
 
 def rule_object_name(kind: str, name: str) -> str:

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from ..api.anomaly_detector import AnomalyDetector
+from ..api.pattern_report import PatternReport
+from ..api.report_status import PatternReportStatus
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_status import ThresholdStatus
 from .conventions import (
@@ -18,6 +20,10 @@ from .conventions import (
     OBSERVED_GAUGE,
     PROPOSED_GAUGE,
     PROPOSED_SIMULATED_GAUGE,
+    REPORT_FINDINGS_GAUGE,
+    REPORT_HIGHLIGHTS_GAUGE,
+    REPORT_INCIDENTS_GAUGE,
+    REPORT_TIME_GAUGE,
     SCORE_GAUGE,
     SIMULATED_GAUGE,
     THRESHOLD_GAUGE,
@@ -79,6 +85,20 @@ def _held(policy: ThresholdPolicy, threshold: ThresholdStatus, now: float) -> fl
     if threshold.hours is not None and policy.spec.seasonal is not None:
         return HourTable.parse(threshold.hours, policy.spec.seasonal.time_zone).now(now)
     return None if threshold.current is None else float(threshold.current)
+
+
+def report_gauges(report: PatternReport, status: PatternReportStatus) -> tuple[Gauge, ...]:
+    """What the newest report has; nothing before there is one."""
+    last = status.last_report
+    if last is None:
+        return ()
+    own = {"namespace": report.metadata.namespace, "report": report.metadata.name}
+    return (
+        Gauge(REPORT_INCIDENTS_GAUGE, own, last.incidents),
+        Gauge(REPORT_HIGHLIGHTS_GAUGE, own, len(status.highlights)),
+        Gauge(REPORT_TIME_GAUGE, own, seconds_of(last.to)),
+        *(Gauge(REPORT_FINDINGS_GAUGE, {**own, "section": one.name}, one.findings) for one in status.sections),
+    )
 
 
 def series_labels(own: Mapping[str, str], series: Labels) -> dict[str, str]:

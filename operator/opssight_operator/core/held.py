@@ -13,16 +13,17 @@ from typing import Any
 from ..api.anomaly_detector import AnomalyDetector
 from ..api.conditions import ConditionType, Reason, Status
 from ..api.metrics_source import MetricsSource
+from ..api.pattern_report import PatternReport
 from ..api.threshold_policy import ThresholdPolicy
 from ..errors import ConflictError, DataError, DependencyError, OpsSightError, SpecError
 from ..settings import Settings
 from .conditions import CONDITIONS_OF, Verdict, verdict_of, with_verdicts
 from .events import ready_events
-from .gauges import held_threshold_gauges
+from .gauges import held_threshold_gauges, report_gauges
 from .meaning import meaning
 from .plan import Gauge, KeepRule, Plan
 
-Kind = AnomalyDetector | ThresholdPolicy | MetricsSource
+Kind = AnomalyDetector | ThresholdPolicy | MetricsSource | PatternReport
 
 READY, DATA, TRAINED, LOADED, RECOMMENDED, APPLIED, REACHABLE = (
     ConditionType.READY,
@@ -73,6 +74,8 @@ def suspended_plan(resource: Kind, now: float) -> Plan[Any]:
     }
     # Past episodes stay; a list of series would read as what is seen now.
     forgotten: dict[str, Any] = {"summary": None, "series": []} if isinstance(resource, AnomalyDetector) else {}
+    if isinstance(resource, PatternReport):
+        forgotten = {"next_run_at": None}  # what came due meanwhile is left out
     return _plan(resource, verdicts, fallback=unknown, now=now, forgotten=forgotten)
 
 
@@ -85,11 +88,11 @@ def pending_plan(resource: Kind, now: float) -> Plan[Any]:
 def not_applied(plan: Plan[Any], resource: Kind, error: Exception, now: float, settings: Settings) -> Plan[Any]:
     """What is left of a ``plan`` whose rule could not be written.
 
-    A threshold that was not delivered was not changed, so a policy goes back to what it had. What a detector
-    saw is true all the same.
+    A threshold that was not delivered was not changed, so a policy goes back to what it had, and a report that was
+    not kept was not made. What a detector saw is true all the same.
     """
     held = held_plan(resource, error, now, settings)
-    if isinstance(resource, ThresholdPolicy):
+    if isinstance(resource, ThresholdPolicy | PatternReport):
         return held
     verdicts = {kind: verdict_of(plan.status.conditions, kind) for kind in _kinds(resource)}
     verdicts |= {kind: verdict for kind, verdict in _verdicts(error).items() if kind in (READY, LOADED)}
@@ -148,6 +151,8 @@ def _changed(resource: Kind, status: Any) -> bool:
 def _held_gauges(resource: Kind, now: float) -> tuple[Gauge, ...] | None:
     if isinstance(resource, ThresholdPolicy):
         return held_threshold_gauges(resource, now)
+    if isinstance(resource, PatternReport):
+        return report_gauges(resource, resource.status)
     return () if isinstance(resource, AnomalyDetector) else None
 
 

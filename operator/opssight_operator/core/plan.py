@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from ..api.base import KubeModel
 from .models import Learned
+from .report_documents import Documents
 
 StatusT = TypeVar("StatusT", bound=KubeModel)
 
@@ -97,4 +98,5 @@ class Plan(Generic[StatusT]):
     outcome: str
     retry_after: float | None = None
     patch: PatchTarget | None = None
+    documents: Documents | None = None
     learned: Mapping[str, Learned] = field(default_factory=dict)  # models to keep for the next evaluation

@@ -13,6 +13,8 @@ from ..api.metrics_source import MetricsSource
 from ..core.models import ModelMemory
 from ..core.observation import Frame, LoadedRule, RuleObservation, ServerInfo
 from ..core.plan import Event, Gauge, PatchTarget, RuleObject
+from ..core.report_documents import Document
+from ..core.report_journal import DetectorSeen, WarningEvent
 from ..core.targets import Target
 
 T = TypeVar("T")
@@ -90,6 +92,36 @@ class Targets(Protocol):
         ...
 
 
+class DocumentStore(Protocol):
+    """ConfigMaps that our resources own."""
+
+    async def read(self, owner: Owner, name: str) -> Mapping[str, str] | None:
+        """The data of the ConfigMap of that name, None when there is none that ``owner`` owns."""
+        ...
+
+    async def apply(self, owner: Owner, document: Document) -> None:
+        """Server-side apply with our field manager, owned by ``owner``; raises ``ConflictError``."""
+        ...
+
+    async def remove(self, owner: Owner, name: str) -> None:
+        """Delete the ConfigMap if ``owner`` owns it; nothing happens when it is absent."""
+        ...
+
+
+class Lookout(Protocol):
+    """What happens in a namespace, as Kubernetes knows it."""
+
+    async def warnings(self, namespace: str, limit: int) -> tuple[tuple[WarningEvent, ...], bool]:
+        """At most ``limit`` Events of type Warning that are not our own; and whether there are more."""
+        ...
+
+    async def detectors(
+        self, namespace: str, match_labels: Mapping[str, str], limit: int
+    ) -> tuple[tuple[DetectorSeen, ...], bool]:
+        """The anomalies of at most ``limit`` AnomalyDetectors with these labels; and whether there are more."""
+        ...
+
+
 class StatusStore(Protocol):
     """The status subresource of our kinds."""
 
@@ -137,4 +169,6 @@ class Ports:
     telemetry: Telemetry
     compute: Compute
     targets: Targets
+    documents: DocumentStore
+    lookout: Lookout
     models: ModelMemory = field(default_factory=ModelMemory)

@@ -13,6 +13,8 @@ from opssight_operator.api.metrics_source import MetricsSource
 from opssight_operator.controllers.runtime import Runtime
 from opssight_operator.core.observation import Frame, LoadedRule, RuleObservation, ServerInfo
 from opssight_operator.core.plan import Event, Gauge, PatchTarget, RuleObject
+from opssight_operator.core.report_documents import Document
+from opssight_operator.core.report_journal import DetectorSeen, WarningEvent
 from opssight_operator.core.targets import Target
 from opssight_operator.errors import OpsSightError, SourceMissing
 from opssight_operator.reconcile.ports import MetricSource, Owner, Ports
@@ -42,12 +44,27 @@ class World:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     resources: dict[str, int] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    documents: dict[str, Document] = field(default_factory=dict)
+    document_error: OpsSightError | None = None
+    warnings: tuple[WarningEvent, ...] = ()
+    detectors: tuple[DetectorSeen, ...] = ()
+    matrix: Callable[[str, float, float, float], Frame] | None = None
 
     def runtime(self) -> Runtime:
-        ports = Ports(
-            _Sources(self), _Rules(self), _Statuses(self), _Recorder(self), _Telemetry(self), _Inline(), _Targets()
+        return Runtime(self.ports(), _Sources(self), _Counters(self), self.settings, wall_clock=now, clock=now)
+
+    def ports(self) -> Ports:
+        return Ports(
+            sources=_Sources(self),
+            rules=_Rules(self),
+            status=_Statuses(self),
+            recorder=_Recorder(self),
+            telemetry=_Telemetry(self),
+            compute=_Inline(),
+            targets=_Targets(),
+            documents=_Documents(self),
+            lookout=_Lookout(self),
         )
-        return Runtime(ports, _Sources(self), _Counters(self), self.settings, wall_clock=now, clock=now)
 
     def written(self, name: str) -> list[dict[str, Any]]:
         """The statuses that were written of a resource."""
@@ -89,6 +106,8 @@ class _Bound:
         await asyncio.sleep(self.world.fetch_seconds)
         if self.world.fetch_error is not None:
             raise self.world.fetch_error
+        if self.world.matrix is not None:
+            return self.world.matrix(expr, start, end, step)
         return self.world.frame(start, end, step)
 
     async def rules(self, group: str) -> tuple[LoadedRule, ...]:
@@ -144,6 +163,37 @@ class _Targets:
 
     async def patch(self, owner: Owner, patch: PatchTarget) -> None:
         raise AssertionError("nothing is patched here")
+
+
+@dataclass
+class _Documents:
+    world: World
+
+    async def read(self, owner: Owner, name: str) -> Mapping[str, str] | None:
+        found = self.world.documents.get(name)
+        return None if found is None else found.data
+
+    async def apply(self, owner: Owner, document: Document) -> None:
+        self.world.order.append("document")
+        if self.world.document_error is not None:
+            raise self.world.document_error
+        self.world.documents[document.name] = document
+
+    async def remove(self, owner: Owner, name: str) -> None:
+        self.world.documents.pop(name, None)
+
+
+@dataclass
+class _Lookout:
+    world: World
+
+    async def warnings(self, namespace: str, limit: int) -> tuple[tuple[WarningEvent, ...], bool]:
+        return self.world.warnings[:limit], len(self.world.warnings) > limit
+
+    async def detectors(
+        self, namespace: str, match_labels: Mapping[str, str], limit: int
+    ) -> tuple[tuple[DetectorSeen, ...], bool]:
+        return self.world.detectors[:limit], len(self.world.detectors) > limit
 
 
 @dataclass

@@ -140,6 +140,8 @@ def ports(
         telemetry=unused,
         compute=Inline(),
         targets=targets or Targets(),
+        documents=unused,
+        lookout=unused,
     )
 
 

@@ -29,7 +29,10 @@ PERMISSIONS: tuple[Permission, ...] = (
         "cluster",
         "own rules by server-side apply",
     ),
-    Permission("events.k8s.io", "events", ("create", "patch"), "cluster", "record Events"),
+    Permission(
+        "events.k8s.io", "events", ("create", "patch", "list"), "cluster", "record Events, and report on Warnings"
+    ),
+    Permission("", "configmaps", ("get", "create", "patch", "delete"), "cluster", "keep reports by server-side apply"),
     Permission("", "namespaces", ("get", "list", "watch"), "cluster", "match allowedNamespaces by label"),
     Permission(
         "apiextensions.k8s.io", "customresourcedefinitions", ("list", "watch"), "cluster", "notice that our CRDs appear"

@@ -1,0 +1,111 @@
+"""ConfigMaps that we own as a whole: the reports, and what is written down between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opssight_operator.core import conventions
+from opssight_operator.core.report_documents import Document
+from opssight_operator.errors import FieldConflict, NameConflict
+from opssight_operator.reconcile.ports import Owner
+
+from .client import APPLY, KubeApi
+from .failures import ApiFailure, ours
+from .ownership import Standing, standing
+
+
+def document_path(namespace: str, name: str = "") -> str:
+    """Where the API server has a ConfigMap."""
+    return f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+
+
+class ConfigMaps:
+    """``ports.DocumentStore`` over server-side apply: our field manager, our object, nobody else's."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+
+    async def read(self, owner: Owner, name: str) -> Mapping[str, str] | None:
+        """The data of the ConfigMap of that name, None when there is none that ``owner`` owns."""
+        found = await self._get(owner.namespace, name)
+        if found is None or standing(found, owner) is not Standing.OURS:
+            return None
+        return dict(found.get("data") or {})
+
+    async def apply(self, owner: Owner, document: Document) -> None:
+        """Make the ConfigMap look like this; yields to a foreign object. It is collected together with its owner."""
+        found = await self._get(owner.namespace, document.name)
+        place = f"ConfigMap {owner.namespace}/{document.name}"
+        if found is not None and standing(found, owner) is Standing.FOREIGN:
+            raise NameConflict(
+                f"{place} exists and belongs to somebody else; rename this resource or delete that object"
+            )
+        reference = {
+            "apiVersion": owner.api_version,
+            "kind": owner.kind,
+            "name": owner.name,
+            "uid": owner.uid,
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": document.name,
+                "namespace": owner.namespace,
+                "labels": dict(document.labels),
+                "ownerReferences": [reference],
+            },
+            "data": dict(document.data),
+        }
+        # What a report says is ours alone, so that somebody's edit of it is overruled.
+        query = [("fieldManager", conventions.FIELD_MANAGER), ("force", "true")]
+        try:
+            await self._api.request(
+                "PATCH",
+                document_path(owner.namespace, document.name),
+                body=body,
+                content_type=APPLY,
+                query=query,
+                what=f"apply {place}",
+            )
+        except ApiFailure as failure:
+            if failure.status == 409:
+                raise FieldConflict(f"apply {place}: {failure.message}") from failure
+            raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
+
+    async def remove(self, owner: Owner, name: str) -> None:
+        """Delete the ConfigMap if ``owner`` owns it, exactly the one that was looked at."""
+        found = await self._get(owner.namespace, name)
+        if found is None or standing(found, owner) is not Standing.OURS:
+            return
+        metadata = found["metadata"]
+        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        try:
+            await self._api.request(
+                "DELETE",
+                document_path(owner.namespace, name),
+                body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions},
+                what=f"delete ConfigMap {owner.namespace}/{name}",
+            )
+        except ApiFailure as failure:
+            if failure.status != 404:
+                raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
+
+    async def _get(self, namespace: str, name: str) -> dict[str, Any] | None:
+        try:
+            return await self._api.request(
+                "GET", document_path(namespace, name), what=f"read ConfigMap {namespace}/{name}"
+            )
+        except ApiFailure as failure:
+            if failure.status == 404:
+                return None
+            raise ours(failure) from failure
+        except Exception as error:
+            raise ours(error) from error
