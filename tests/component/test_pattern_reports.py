@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -319,3 +323,38 @@ def test_prometheus_goes_and_the_report_is_made_when_it_is_back(
         cluster.start_prometheus()
     view.reaches("prep", "late", "Reconciled", seconds=30)
     assert np.isfinite(report_of(cluster, view, "late")["summary"]["incidents"])
+
+
+def test_the_command_line_shows_what_the_cluster_keeps_and_makes_the_same_from_prometheus(
+    cluster: Cluster, operator: OperatorProcess, view: View, tmp_path: Path
+) -> None:
+    now = time.time() // STEP * STEP
+    times = [now - 1800 + STEP * i for i in range(10)]
+    cluster.remote_write([alerts_series("SlowCart", view.namespace, "warning", "cart", times)])
+    view.apply("PatternReport", "shown", once(lookback="1h", history="2h", inputs={"alerts": {}}))
+    view.reaches("prep", "shown", "Reconciled")
+    kept = report_of(cluster, view, "shown")
+
+    def opssight(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "opssight_operator.cli", "report", *arguments],
+            env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "SlowCart" in opssight("show", "shown", "-n", view.namespace)
+    assert json.loads(opssight("show", "shown", "-n", view.namespace, "-f", "json")) == kept
+    file = tmp_path / "report.html"
+    opssight("show", "shown", "-n", view.namespace, "-f", "html", "--output-file", str(file))
+    assert file.read_text().lstrip().lower().startswith("<!doctype html>")
+    assert "opssight-prep-shown-once-1" in opssight("list", "-n", view.namespace)
+    assert view.namespace in opssight("list", "-A")
+    span = ("--lookback", "1h", "--history", "2h", "--end", kept["windowEnd"])
+    alone = ("--prometheus", cluster.prometheus_url, "-n", view.namespace)
+    made = json.loads(opssight("run", *alone, *span, "-f", "json", "--title", kept["title"]))
+    assert made == kept

@@ -11,6 +11,7 @@ import typer
 
 from .diff import diff
 from .errors import BadInput
+from .reports import reports
 from .serve import serve
 
 EXIT_FINDINGS = 1
@@ -182,6 +183,7 @@ def validate(
 
 app.command()(diff)
 app.command()(serve)
+app.add_typer(reports)
 
 
 @app.command()
