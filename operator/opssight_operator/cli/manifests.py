@@ -15,10 +15,13 @@ from pydantic import BaseModel, ValidationError
 from opssight_operator.api import API_VERSION, GROUP
 from opssight_operator.api.anomaly_detector import AnomalyDetectorSpec
 from opssight_operator.api.metrics_source import MetricsSourceSpec
+from opssight_operator.api.pattern_report import PatternReportSpec
 from opssight_operator.api.threshold_policy import ThresholdPolicySpec
 from opssight_operator.core.estimating import estimator_for
 from opssight_operator.core.promql import check as check_promql
 from opssight_operator.core.rendering import check_render
+from opssight_operator.core.report_alerts import alerts_expression
+from opssight_operator.core.report_schedule import cron_of, zone_named
 from opssight_operator.core.science import check_time_zone, detector_for, guards_for, policy_for
 from opssight_operator.core.windows import detector_windows, history_window
 from opssight_operator.errors import OpsSightError
@@ -27,11 +30,12 @@ from opssight_operator.settings import Settings
 from .errors import BadInput
 from .reading import text_of
 
-Spec = AnomalyDetectorSpec | ThresholdPolicySpec | MetricsSourceSpec
+Spec = AnomalyDetectorSpec | ThresholdPolicySpec | MetricsSourceSpec | PatternReportSpec
 _SPECS: dict[str, type[Spec]] = {
     "AnomalyDetector": AnomalyDetectorSpec,
     "ThresholdPolicy": ThresholdPolicySpec,
     "MetricsSource": MetricsSourceSpec,
+    "PatternReport": PatternReportSpec,
 }
 
 
@@ -110,6 +114,11 @@ def _attempts(spec: Spec) -> Iterator[Callable[[], object]]:
         yield partial(check_promql, spec.expr)
         if spec.delivery.mode == "Render":
             yield partial(check_render, spec, {})
+    elif isinstance(spec, PatternReportSpec):
+        yield partial(cron_of, spec)
+        yield partial(zone_named, spec.schedule.time_zone)
+        if spec.read.alerts is not None:
+            yield partial(alerts_expression, spec.read.alerts)
 
 
 def _unknown_fields(given: Any, known: Any, path: str = "spec") -> Iterator[str]:

@@ -264,3 +264,27 @@ def test_help_shows_examples(opssight):
         assert f"opssight report {command}" in opssight(command, "--help").out
     with contextlib.suppress(SystemExit):
         assert "show" in opssight("--help").out
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("{}", "PatternReport/morning: ok"),
+        ("{schedule: {cron: 0 6 31 2-2 *}}", "never comes"),
+        ("{schedule: {cron: 0 25 * * *}}", "five fields"),
+        ("{schedule: {timeZone: Mars/Base}}", "schedule.timeZone is Mars/Base"),
+        ("{inputs: {alerts: {matchers: ['a=~\"(\"']}}}", "inputs.alerts.matchers[0]"),
+        ("{lookBack: 1d}", "spec.lookBack is no field; did you mean lookback?"),
+    ],
+)
+def test_a_manifest_is_checked_offline(monkeypatch, capsys, tmp_path, spec, says):
+    file = tmp_path / "report.yaml"
+    file.write_text(
+        f"apiVersion: opssight.dev/v1alpha1\nkind: PatternReport\nmetadata: {{name: morning}}\nspec: {spec}\n"
+    )
+    monkeypatch.setattr(sys, "argv", ["opssight", "validate", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out = capsys.readouterr().out
+    assert says in out
+    assert ended.value.code == (0 if out.endswith("ok\n") else 1)
