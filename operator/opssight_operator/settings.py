@@ -40,6 +40,7 @@ class Settings:
     rule_check_seconds: float = 30.0  # how often a loaded rule is looked for again
     sweep_seconds: float = 300.0  # how often deleted resources are looked for that no event told of
     report_collect_seconds: float = 900.0  # how often Events and anomalies are written down for the next report
+    report_min_interval_seconds: float = 300.0  # between two reports of one resource, however often its cron comes
     report_max_events: int = 5_000  # Warnings of one namespace that are read at a time
     report_max_detectors: int = 500  # AnomalyDetectors of one namespace whose anomalies are read
     report_max_incidents: int = 200_000  # of one report, its history included

@@ -63,7 +63,9 @@ def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     tenancy = {"enforcedMatchers": [{"label": "namespace", "value": "$(namespace)"}]}
     View(cluster, "").apply("MetricsSource", "default", {"url": cluster.prometheus_url, "tenancy": tenancy})
     work = tmp_path_factory.mktemp("operator")
-    running = OperatorProcess(cluster, work, OPSSIGHT_REPORT_COLLECT_SECONDS="1").start()
+    running = OperatorProcess(
+        cluster, work, OPSSIGHT_REPORT_COLLECT_SECONDS="1", OPSSIGHT_REPORT_MIN_INTERVAL_SECONDS="30"
+    ).start()
     try:
         eventually("the operator leads", running.leads)
         yield running

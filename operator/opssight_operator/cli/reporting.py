@@ -165,6 +165,7 @@ def _parquet(file: Path) -> dict[str, list[object]]:
 
 
 async def _fetched(source: Prometheus, alerts: AlertsInput, start: float, end: float) -> AlertsSeen:
+    from opssight_operator.adapters.compute import ThreadCompute
     from opssight_operator.adapters.prometheus.sources import Sources
     from opssight_operator.reconcile.pattern_report import alerts_seen
 
@@ -185,9 +186,11 @@ async def _fetched(source: Prometheus, alerts: AlertsInput, start: float, end: f
         threads=2, max_cells=Settings().max_training_points, read_secret=secret, namespace_labels=lambda _: {}
     )
     sources.update(MetricsSource.model_validate({"metadata": {"name": "cli"}, "spec": spec, "status": {}}))
+    compute = ThreadCompute(1)
     try:
-        return await alerts_seen(alerts, sources.bind("cli", source.namespace or ""), start, end)
+        return await alerts_seen(alerts, sources.bind("cli", source.namespace or ""), start, end, compute)
     finally:
+        compute.close()
         sources.close()
 
 

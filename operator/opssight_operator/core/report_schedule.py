@@ -7,6 +7,7 @@ with the next time that it names.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -42,8 +43,8 @@ class Timetable:
     zone: tzinfo
 
 
-def timetable(report: PatternReport, now: float) -> Timetable:
-    """What is due at ``now``; raises ``InvalidSpec`` for a schedule that cannot be."""
+def timetable(report: PatternReport, now: float, min_interval: float = 0.0) -> Timetable:
+    """What is due at ``now``, never two within ``min_interval`` seconds; raises ``InvalidSpec``."""
     spec, status = report.spec, report.status
     zone = zone_named(spec.schedule.time_zone)
     if spec.schedule.type == "Once":
@@ -52,13 +53,13 @@ def timetable(report: PatternReport, now: float) -> Timetable:
         due = None if done else due_report(spec, on_grid(now, MINUTE), f"once-{generation}")
         return Timetable(due, None, zone)
     cron = cron_of(spec)
-    following = _after(cron, now, zone)
     remembered = None if status.next_run_at is None else seconds_of(status.next_run_at)
     if remembered is None or remembered > now:
-        return Timetable(None, following, zone)
+        made = -math.inf if status.last_report is None else seconds_of(status.last_report.to)
+        return Timetable(None, _after(cron, max(now, made + min_interval - 1.0), zone), zone)
     end = cron.latest(remembered, now, zone) or remembered
     label = datetime.fromtimestamp(end, UTC).strftime("%Y%m%d-%H%M")
-    return Timetable(due_report(spec, end, label), following, zone)
+    return Timetable(due_report(spec, end, label), _after(cron, max(now, end + min_interval - 1.0), zone), zone)
 
 
 def due_report(spec: PatternReportSpec, end: float, label: str) -> DueReport:

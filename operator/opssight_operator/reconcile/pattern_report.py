@@ -24,14 +24,14 @@ from ..core.report_alerts import (
 )
 from ..core.report_documents import JOURNAL, JSON, TEMPLATES, document_name, part_names, unpacked
 from ..core.report_incidents import AlertsSeen
-from ..core.report_journal import Journal, loaded, with_anomalies, with_events
+from ..core.report_journal import DetectorSeen, Journal, WarningEvent, loaded, with_anomalies, with_events
 from ..core.report_plan import ReportObservation, evaluate, writes_down
 from ..core.report_schedule import DueReport, timetable
 from ..core.timing import on_grid
 from ..errors import OpsSightError
 from ..settings import Settings
 from .owned_rules import owner_of
-from .ports import MetricSource, Owner, Ports
+from .ports import Compute, MetricSource, Owner, Ports
 
 
 async def reconcile(resource: PatternReport, now: float, ports: Ports, settings: Settings) -> Plan[PatternReportStatus]:
@@ -39,7 +39,7 @@ async def reconcile(resource: PatternReport, now: float, ports: Ports, settings:
     if resource.spec.suspend:
         return suspended_plan(resource, now)
     try:
-        table = timetable(resource, now)
+        table = timetable(resource, now, settings.report_min_interval_seconds)
         observation = await _gather(resource, table.due, now, ports, settings)
         return await ports.compute.run(partial(evaluate, resource, observation, table, now, settings))
     except OpsSightError as error:
@@ -61,7 +61,8 @@ async def _gather(
     if due is None:
         return observation
     if alerts is not None:
-        observation = replace(observation, alerts=await alerts_seen(alerts, source, due.history_start, due.end))
+        seen = await alerts_seen(alerts, source, due.history_start, due.end, ports.compute)
+        observation = replace(observation, alerts=seen)
     previous, templates = await _report_before(resource, owner, ports)
     return replace(observation, previous=previous, template_state=templates)
 
@@ -71,39 +72,60 @@ async def _written_down(
 ) -> ReportObservation:
     """The journal as it stands, with what there is now."""
     read, namespace, cut = resource.spec.read, resource.metadata.namespace, []
-    stored, journal = None, Journal()
+    stored: str | None = None
+    detectors: tuple[DetectorSeen, ...] | None = None
+    events: tuple[WarningEvent, ...] | None = None
     if writes_down(resource):
         data = await ports.documents.read(owner, document_name(owner.name, "journal"))
         stored = (data or {}).get(JOURNAL)
+    if read.detectors is not None:
+        limit = settings.report_max_detectors
+        detectors, more = await ports.lookout.detectors(namespace, read.detectors.match_labels, limit)
+        if more:
+            cut.append(f"there are more AnomalyDetectors than the {limit} that are read")
+    if read.events is not None:
+        limit = settings.report_max_events
+        found, more = await ports.lookout.warnings(namespace, limit)
+        if more:
+            cut.append(f"there are more Events than the {limit} that are read")
+        left_out = set(read.events.exclude_reasons)
+        events = tuple(event for event in found if event.reason not in left_out)
+    journal, told = await ports.compute.run(partial(_continued, stored, detectors, events, now))
+    return ReportObservation(journal=journal, stored=stored, cut=(*told, *cut))
+
+
+def _continued(
+    stored: str | None,
+    detectors: tuple[DetectorSeen, ...] | None,
+    events: tuple[WarningEvent, ...] | None,
+    now: float,
+) -> tuple[Journal, tuple[str, ...]]:
+    """The journal that was stored with what was seen since, and what is to be said about it."""
+    journal = Journal()
+    told: tuple[str, ...] = ()
     if stored is not None:
         try:
             journal = loaded(stored)
         except ValueError:
-            cut.append("what was written down cannot be read and begins anew")
-    if read.detectors is not None:
-        detectors, more = await ports.lookout.detectors(
-            namespace, read.detectors.match_labels, settings.report_max_detectors
-        )
-        if more:
-            cut.append(f"there are more AnomalyDetectors than the {settings.report_max_detectors} that are read")
+            told = ("what was written down cannot be read and begins anew",)
+    if detectors is not None:
         journal = with_anomalies(journal, detectors, now)
-    if read.events is not None:
-        events, more = await ports.lookout.warnings(namespace, settings.report_max_events)
-        if more:
-            cut.append(f"there are more Events than the {settings.report_max_events} that are read")
-        left_out = set(read.events.exclude_reasons)
-        journal = with_events(journal, [event for event in events if event.reason not in left_out], now)
-    return ReportObservation(journal=journal, stored=stored, cut=tuple(cut))
+    if events is not None:
+        journal = with_events(journal, events, now)
+    return journal, told
 
 
-async def alerts_seen(alerts: AlertsInput, source: MetricSource, start: float, end: float) -> AlertsSeen:
+async def alerts_seen(
+    alerts: AlertsInput, source: MetricSource, start: float, end: float, compute: Compute
+) -> AlertsSeen:
     """What fired from ``start`` to ``end``, read a day at a time."""
     expression, step = alerts_expression(alerts), seconds(alerts.step)
     log = AlertLog(alerts)
     for part in stretches(alerts, start, end):
-        log.add(await source.range(expression, part.start, part.end, step))
+        frame = await source.range(expression, part.start, part.end, step)
+        await compute.run(partial(log.add, frame))
     known = await source.range(SINCE_EXPRESSION, on_grid(start, SINCE_STEP), on_grid(end, SINCE_STEP), SINCE_STEP)
-    return AlertsSeen(log.incidents(start, end), known_since(known))
+    return AlertsSeen(await compute.run(partial(log.incidents, start, end)), known_since(known))
 
 
 async def _report_before(

@@ -9,6 +9,7 @@ import pytest
 from builders import a_report
 from opssight_operator.api.report_status import KeptReport, PatternReportStatus
 from opssight_operator.core.report_schedule import timetable
+from opssight_operator.core.timing import rfc3339
 from opssight_operator.errors import InvalidSpec
 
 
@@ -70,6 +71,21 @@ def test_what_was_due_by_the_old_cron_is_still_made():
     table = timetable(report, at("2026-01-06 07:00"))
     assert table.due is not None
     assert table.due.end == at("2026-01-06 06:00")
+
+
+def test_a_cron_that_comes_every_minute_makes_a_report_every_five():
+    now, status, made = at("2026-01-05 10:00:01"), PatternReportStatus(), []
+    for _ in range(60):
+        report = a_report(status=status, schedule={"cron": "* * * * *"})
+        table = timetable(report, now, 300.0)
+        last = status.last_report
+        if table.due is not None:
+            made.append(table.due.label[-4:])
+            times = {"at": "x", "from": "x", "to": rfc3339(table.due.end)}
+            last = KeptReport.model_validate({"name": "x", **times, "digest": "sha256:0"})
+        status = PatternReportStatus(next_run_at=rfc3339(table.next_at or 0.0), last_report=last)
+        now += 20
+    assert made == ["1001", "1006", "1011", "1016"]
 
 
 @pytest.mark.parametrize(("made_for", "due"), [(None, True), (1, True), (2, False)])
