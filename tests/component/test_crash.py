@@ -91,6 +91,49 @@ def test_kills_at_any_moment_lose_nothing(cluster: Cluster, installed: None, nam
     assert "Traceback" not in replica.log, replica.log[-3000:]
 
 
+def test_cooldown_and_dead_band_hold_over_restarts(
+    cluster: Cluster, installed: None, lever: Lever, namespace: str, tmp_path: Path
+) -> None:
+    view = View(cluster, namespace)
+    now = time.time()
+    labels = {"__name__": "lever", "case": "restart", "job": "lever", "instance": "lever"}
+    cluster.remote_write([(labels, [(now - 600 + 2 * i, 10.0) for i in range(300)])])
+    lever.values["restart"] = 10.0
+    short = {"history": {"window": "2m", "step": "2s", "minDuration": "1m", "minCoverage": "0.5"}}
+    calm = {"whileFiring": "Allow", "maxStep": "1"}
+    policies = {
+        "cooldown": {**calm, "cooldown": "1h", "deadBand": "0.05"},
+        "dead-band": {**calm, "cooldown": "0s", "deadBand": "0.5"},
+        "neither": {**calm, "cooldown": "0s", "deadBand": "0.05"},
+    }
+    for name, guardrails in policies.items():
+        view.apply("ThresholdPolicy", name, policy("restart", guardrails=guardrails, **short))
+    replica = OperatorProcess(cluster, tmp_path).start()
+
+    def decided(name: str) -> str:
+        found = ((view.get("tpol", name) or {}).get("status", {}).get("thresholds") or [{}])[0]
+        return str(found.get("current", ""))
+
+    try:
+        for name in policies:
+            view.reaches("tpol", name, "Loaded", "RuleLoaded", seconds=60)
+            assert decided(name) == "10"
+        for value in ("13", "14", "14.9"):
+            lever.values["restart"] = float(value)
+            eventually("the threshold follows where nothing holds it", lambda v=value: decided("neither") == v, 60)  # type: ignore[misc]
+            for name in ("cooldown", "dead-band"):
+                proposed = f'policy="{name}"[^}}]*}} {value}'
+                eventually(f"{name} sees it", lambda p=proposed: re.search(p, replica.metrics()))  # type: ignore[misc]
+                assert decided(name) == "10"
+            replica.kill()
+            replica.start()
+        changes = {name: len(view.get("tpol", name)["status"]["history"]) for name in policies}  # type: ignore[index]
+        assert changes == {"cooldown": 1, "dead-band": 1, "neither": 4}
+    finally:
+        replica.end()
+        lever.values.pop("restart")
+
+
 def test_garbage_collection_removes_the_rule_with_the_operator_dead(
     cluster: Cluster, installed: None, namespace: str, tmp_path: Path
 ) -> None:

@@ -202,6 +202,18 @@ def test_a_rendered_alert_is_loaded_and_fires(view: View, lever: Lever, case: st
     eventually("the alert fires", lambda: view.cluster.prometheus.query(firing), seconds=60)
 
 
+def test_an_alert_that_prometheus_refuses_is_dropped_alone_and_says_why(view: View, case: str) -> None:
+    expr = f'mad_over_time(lever{{case="{case}"}}[5m]) > $threshold'  # a function that a feature flag enables
+    view.apply("ThresholdPolicy", "dropped", rendering(case, expr=expr))
+    message = view.reaches("tpol", "dropped", "RuleRejected", "RuleLoaded", seconds=60)
+    assert message.startswith(f"opssight-tpol-dropped is not loaded: delivery.render: the expression of Rendered{case}")
+    assert 'function "mad_over_time" is not enabled' in message
+    view.apply("ThresholdPolicy", "other", policy(case))
+    view.reaches("tpol", "other", "Loaded", "RuleLoaded", seconds=60)
+    view.apply("ThresholdPolicy", "dropped", rendering(case))
+    view.reaches("tpol", "dropped", "Loaded", "RuleLoaded", seconds=60)
+
+
 def test_a_template_that_is_wrong_names_the_field_and_writes_nothing(view: View, case: str) -> None:
     view.apply("ThresholdPolicy", "wrong", rendering(case, expr=f'lever{{case="{case}"}} > bool $threshold'))
     assert "delivery.render.expr" in view.reaches("tpol", "wrong", "InvalidSpec")

@@ -22,6 +22,7 @@ from .outcome import ThresholdOutcome
 
 HourText = Annotated[str, StringConstraints(max_length=8192)]
 Note = Annotated[str, StringConstraints(max_length=256)]
+TimeZoneName = Annotated[str, StringConstraints(max_length=64)]
 ThresholdLabels = Annotated[SeriesLabels, Field(max_length=8)]
 
 
@@ -47,6 +48,8 @@ class ThresholdSimulation(KubeModel):
     """current threshold."""
     proposed: Simulation | None = None
     """proposed threshold."""
+    time_zone: TimeZoneName | None = None
+    """timeZone in which night was 22:00 to 06:00, as alert.timeZone said."""
 
 
 class ThresholdStatus(KubeModel):

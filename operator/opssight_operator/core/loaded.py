@@ -36,10 +36,20 @@ def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdi
     if observed.loaded is None:
         return Verdict("Unknown", Reason.PROMETHEUS_UNREACHABLE, "Prometheus did not say which rules it has loaded")
     missing = _missing(desired, observed.loaded)
-    if missing is not None and observed.refusals:
+    if missing is not None:
+        return _rejected(desired, observed) or missing
+    return _health(desired, observed.loaded)
+
+
+def _rejected(desired: RuleObject, observed: RuleObservation) -> Verdict | None:
+    """Why rules that are missing will not come by themselves, if anybody says so."""
+    if observed.refusals:
         why = shortened("; ".join(observed.refusals), _REFUSAL_LENGTH)
         return Verdict("False", Reason.RULE_REJECTED, f"prometheus-operator dropped {desired.name} {why}")
-    return missing or _health(desired, observed.loaded)
+    if observed.unreadable:
+        why = shortened(observed.unreadable, _REFUSAL_LENGTH)
+        return Verdict("False", Reason.RULE_REJECTED, f"{desired.name} is not loaded: {why}")
+    return None
 
 
 def _missing(desired: RuleObject, loaded: Sequence[LoadedRule]) -> Verdict | None:

@@ -75,7 +75,8 @@ class RuleObservation:
 
     ``loaded`` is None when Prometheus was not asked or did not answer. ``groups`` are the ``spec.groups`` of our
     own object as they stand in Kubernetes (empty when it is absent or foreign): the thresholds recorded in them
-    survive a lost status. ``refusals`` are what prometheus-operator says against it.
+    survive a lost status. ``refusals`` are what prometheus-operator says against it; ``unreadable`` is what
+    Prometheus says against an expression in it, asked for while it has not loaded the group.
     ``digest`` is ``core.rules.rule_digest`` of its labels and groups.
     """
 
@@ -84,6 +85,7 @@ class RuleObservation:
     groups: tuple[Mapping[str, Any], ...] = ()
     loaded: tuple[LoadedRule, ...] | None = None
     refusals: tuple[str, ...] = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

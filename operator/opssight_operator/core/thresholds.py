@@ -282,7 +282,9 @@ def _simulation(spec: ThresholdPolicySpec, decision: Decision) -> ThresholdSimul
     for level in (current, proposed):
         if level is not None and (isinstance(level, HourTable) or math.isfinite(level)) and level not in at:
             at[level] = simulated(spec, evidence, level)
-    return ThresholdSimulation(current=None if current is None else at[current], proposed=at.get(proposed))
+    return ThresholdSimulation(
+        current=None if current is None else at[current], proposed=at.get(proposed), time_zone=spec.alert.time_zone
+    )
 
 
 def _size(status: ThresholdStatus) -> int:

@@ -20,7 +20,7 @@ from ..core.seasonal import check_seasonal
 from ..core.windows import HistoryWindow, history_window
 from ..errors import OpsSightError, TooMuchData
 from ..settings import Settings
-from .owned_rules import observe_rule, owner_of
+from .owned_rules import observe_rule, owner_of, with_its_alerts_tried
 from .patch_targets import observe_target
 from .ports import MetricSource, Ports
 
@@ -53,6 +53,8 @@ async def _gather(
     owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)
     wanted = owns_rule(resource)
     rule = await observe_rule(owner, source, ports, wanted=wanted, conditions=resource.status.conditions)
+    if spec.delivery.mode == "Render":
+        rule = await with_its_alerts_tried(rule, source, window.now)
     frame = await _asked("expr", source, spec.expr, window)
     if frame.values.size > settings.max_training_points:
         raise TooMuchData(

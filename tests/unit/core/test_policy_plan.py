@@ -108,6 +108,17 @@ def test_the_simulation_counts_the_alerts_of_the_history() -> None:
     assert simulation.proposed.episodes_per_week == "0", "nothing is above the proposed 9"
 
 
+@pytest.mark.parametrize(("zone", "nights"), [("UTC", 0.0), ("Europe/Berlin", 1.0)])
+def test_the_simulation_counts_nights_where_the_policy_says_it_is(zone: str, nights: float) -> None:
+    history = [1.0] * 20 + [9.0] * 10 + [1.0] * 31  # from 21:33 UTC on
+    plan = at(a_policy(guardrails={"max": "5"}, alert={"for": "2m", "timeZone": zone}), {"service=a": history})
+    simulation = plan.status.thresholds[0].simulation
+    assert simulation is not None and simulation.current is not None
+    assert simulation.time_zone == zone
+    volume = simulation.current
+    assert float(volume.night_episodes_per_week) == nights * float(volume.episodes_per_week)
+
+
 def test_a_budget_counts_for_all_thresholds_of_the_policy_and_each_says_its_share() -> None:
     policy = a_policy(
         perLabels=["service"],

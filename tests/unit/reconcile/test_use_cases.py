@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,6 +33,7 @@ from opssight_operator.errors import (
     TooManySeries,
 )
 from opssight_operator.reconcile import anomaly_detector, metrics_source, threshold_policy
+from opssight_operator.reconcile.owned_rules import with_its_alerts_tried
 from opssight_operator.reconcile.ports import MetricSource, Owner, Ports
 from opssight_operator.settings import Settings
 
@@ -262,6 +263,27 @@ async def test_what_prometheus_has_loaded_is_read_back() -> None:
     plan = await anomaly_detector.reconcile(detector, NOW, given, SETTINGS)
     assert said(plan)["RuleLoaded"] == ("True", "Loaded")
     assert plan.rule == KeepRule()
+
+
+REFUSED = {
+    "an expression that the server refuses": ({}, InvalidQuery("parse error: not enabled"), "of Many: parse error"),
+    "a server that is away": ({}, PrometheusUnreachable("gone"), ""),
+    "an expression that the server takes": ({}, None, ""),
+    "a rule that is loaded": ({"loaded": (LoadedRule("g", "Many", "alerting", "ok"),)}, InvalidQuery("no"), ""),
+    "rules that nobody could list": ({"loaded": None}, InvalidQuery("no"), ""),
+    "an object of somebody else": ({"state": RuleObjectState.FOREIGN}, InvalidQuery("no"), ""),
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+async def test_only_an_alert_that_is_not_loaded_is_tried(sentence: str) -> None:
+    changes, error, says = REFUSED[sentence]
+    groups = ({"name": "g", "rules": [{"record": "a", "expr": "1"}, {"alert": "Many", "expr": "errors > 1"}]},)
+    observed = replace(RuleObservation(RuleObjectState.OURS, "", groups, loaded=()), **changes)
+    prometheus = Prometheus(error=error)
+    tried = await with_its_alerts_tried(observed, prometheus, NOW)
+    assert says in tried.unreadable and bool(says) == bool(tried.unreadable)
+    assert [expr for expr, *_ in prometheus.asked] == ([] if changes else ["errors > 1"])
 
 
 async def test_a_source_that_lists_no_rules_does_not_stop_the_rest() -> None:
