@@ -120,7 +120,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.WARMING_UP: "Some series have fewer training samples than spec.minTrainingSamples and are not judged yet.",
     Reason.LOADED: "Prometheus lists every rule of ours, and all evaluate without error.",
     Reason.NOT_LOADED: "The rule object exists, but Prometheus does not list its rules (yet).",
-    Reason.RULE_REJECTED: "prometheus-operator dropped the rule, or Prometheus refuses it; the message says why.",
+    Reason.RULE_REJECTED: "The rule is dropped by prometheus-operator or refused by Prometheus; the message says why.",
     Reason.RULE_UNHEALTHY: "Prometheus lists the rule but cannot evaluate it.",
     Reason.NO_RULE: "The spec asks for no rule.",
     Reason.LEARNED: "A threshold was learned from the history window.",
