@@ -79,6 +79,11 @@ def play(scene: Stage, narrator: Narrator) -> None:
     narrator.console.print()
     narrator.step(f"the alert fires, {time.monotonic() - began:.0f} s after the fault")
     kubectl_shown(narrator, scene, "get", "anomalydetectors", "-n", "shop")
+    narrator.console.print()
+    sights.ask_for_report(cluster, "just-now", "1h")
+    text = sights.wait_for("a report that names the service", sights.report_on(cluster, "just-now", SERVICE), 60)
+    narrator.step("and a report on the last hour, for those who were not there")
+    narrator.show("kubectl opssight report show just-now -n shop", text)
 
 
 def linger(scene: Stage, narrator: Narrator) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 import urllib.parse
 import urllib.request
@@ -133,5 +136,28 @@ def firing_alert(cluster: Cluster, service: str) -> Question[dict[str, str]]:
             if alert["state"] == "firing" and labels.get("service") == service and "detector" in labels:
                 return labels
         return None
+
+    return look
+
+
+def ask_for_report(cluster: Cluster, name: str, lookback: str) -> None:
+    """A PatternReport that is made once, now."""
+    body = {
+        "apiVersion": "opssight.dev/v1alpha1",
+        "kind": "PatternReport",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"schedule": {"type": "Once"}, "lookback": lookback, "sections": ["Clusters", "ErrorPatterns"]},
+    }
+    cluster.kubectl("apply", "-f", "-", input=json.dumps(body))
+
+
+def report_on(cluster: Cluster, name: str, service: str) -> Question[str]:
+    """The report as the command line shows it, once it names the service."""
+
+    def look() -> str | None:
+        command = [sys.executable, "-m", "opssight_operator.cli", "report", "show", name, "-n", "shop"]
+        environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return done.stdout if done.returncode == 0 and service in done.stdout else None
 
     return look

@@ -22,7 +22,7 @@ _MAX_DRAWN = 200
 
 
 def clusters(evidence: Evidence) -> Outcome:
-    """One finding with a row for each kind, the largest first."""
+    """One finding with a row for each kind, the largest first; its sentence names the most severe of them first."""
     if not len(evidence.incidents):
         return nothing("no incidents in the window")
     kind_of = np.arange(len(evidence.item.values) + 1)
@@ -39,7 +39,8 @@ def clusters(evidence: Evidence) -> Outcome:
     order = sorted(occasions, key=lambda kind: (-sum(map(len, occasions[kind])), -len(occasions[kind]), kind))
     shown = order[:MAX_KINDS]
     rows = tuple(_row(evidence, occasions[kind]) for kind in shown)
-    named = [_named(evidence, row, occasions[kind]) for row, kind in zip(rows, order, strict=False)][:_NAMED]
+    worst = sorted(range(len(shown)), key=lambda place: (-_severity(evidence, occasions[shown[place]]), place))
+    named = [_named(evidence, rows[place], occasions[shown[place]]) for place in worst[:_NAMED]]
     more = f" and {len(order) - _NAMED} more" if len(order) > _NAMED else ""
     finding = Finding(
         section=SECTION,
@@ -61,6 +62,12 @@ def _named(evidence: Evidence, row: tuple[str, ...], occasions: list[np.ndarray]
     """``DiskFull in shop/orders (3 incidents: 02:10, 04:00 and 06:30)``."""
     incidents = evidence.incidents.take(np.concatenate(occasions))
     return f"{row[0]}{where(incidents)} ({count(len(incidents), 'incident')}: {row[4]})"
+
+
+def _severity(evidence: Evidence, occasions: list[np.ndarray]) -> float:
+    """The highest severity of a kind, -1 when none is known."""
+    ranks = evidence.incidents.severity_rank()[np.concatenate(occasions)]
+    return float(np.max(ranks, initial=-1.0, where=~np.isnan(ranks)))
 
 
 def _occasions(evidence: Evidence, rows: np.ndarray) -> list[np.ndarray]:

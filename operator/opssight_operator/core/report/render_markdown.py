@@ -7,7 +7,15 @@ import re
 from opssight_detectors.patterns.findings import Table
 from opssight_detectors.patterns.report import Report
 
-from .view import MOST_CHANGES, compared_words, sections_with_findings, shown_findings, silent_sections, window_words
+from .view import (
+    MOST_CHANGES,
+    compared_words,
+    incidents_words,
+    sections_with_findings,
+    shown_findings,
+    silent_sections,
+    window_words,
+)
 
 _SPECIAL = re.compile(r"([\\`*\[\]<|])")
 _BACKTICKS = re.compile(r"`+")
@@ -24,7 +32,7 @@ def render_markdown(report: Report) -> str:
     summary = report.summary
     usual = summary.incidents_per_day_before
     before = "" if usual is None else f", {usual:.1f} a day over the {summary.history_days:.0f} days before"
-    lines += [f"**{summary.incidents:,} incidents**, {summary.ongoing:,} without an end{before}.", ""]
+    lines += [f"**{incidents_words(summary.incidents)}**, {summary.ongoing:,} without an end{before}.", ""]
     if report.highlights:
         lines += ["## Highlights", "", *(f"- {escaped(sentence)}" for sentence in report.highlights), ""]
     if report.comparison is not None:

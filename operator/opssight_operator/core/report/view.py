@@ -75,6 +75,11 @@ def chance(p: float) -> str:
     return "< 0.000001" if p < 1e-6 else f"{p:.6f}".rstrip("0")[:8] if p < 1e-3 else f"{p:.2g}"
 
 
+def incidents_words(count: int) -> str:
+    """``1 incident``, ``1,200 incidents``."""
+    return f"{count:,} incident{'' if count == 1 else 's'}"
+
+
 def window_words(report: Report) -> str:
     """``2026-01-05 00:00 to 2026-01-06 00:00 (UTC)``."""
     start, end = (text.replace("T", " ")[:16] for text in (report.window_start, report.window_end))
@@ -90,6 +95,6 @@ def compared_words(report: Report) -> str:
     more = f"{abs(change):,} {'more' if change > 0 else 'fewer'} than" if change else "as many as"
     start = comparison.previous_start.replace("T", " ")[:16]
     return (
-        f"{report.summary.incidents:,} incidents, {more} in the report of {start}. "
+        f"{incidents_words(report.summary.incidents)}, {more} in the report of {start}. "
         f"Findings: {len(comparison.new)} new, {len(comparison.continuing)} still there, {len(comparison.gone)} gone."
     )
