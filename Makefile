@@ -7,11 +7,11 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/opssight-operator:$(VERSION)
 SOURCES := operator detectors localcluster demo node tests benchmarks charts image
 
-.PHONY: help demo test check lint types layers generated unit setup cluster tools chaos generate clean
+.PHONY: help demo test check lint types layers generated unit setup cluster tools e2e chaos generate clean
 .PHONY: locks audit image image-check sbom release
 
 help: ## Show what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## Make the Python environment
 
@@ -57,6 +57,12 @@ test: tools ## Everything that can be checked on one machine
 	@$(MAKE) --no-print-directory -j2 lint layers types
 	@echo "==> tests, on real servers"
 	@$(BIN)/python -m pytest tests
+
+e2e: $(STAMP) ## The whole product on a real node: needs root and Debian packages, and names those that are missing
+	@$(BIN)/python -m node missing || { echo "make e2e: this machine lacks what is named above; nothing was tested"; exit 1; }
+	@$(BIN)/python -m node images
+	@echo "==> the whole product, on a node of this machine"
+	@$(BIN)/python -m pytest -v tests/e2e
 
 chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about 40 minutes)
 	@OPSSIGHT_CHAOS_SECONDS=60 OPSSIGHT_KILLS=100 $(BIN)/python -m pytest tests/component/test_faults.py tests/component/test_crash.py

@@ -85,8 +85,8 @@ class Shop:
         return [{"service": f.service, "kind": f.kind, "since": f.start, "strength": f.strength} for f in self._faults]
 
 
-def server(shop: Shop, port: int) -> ThreadingHTTPServer:
-    """An HTTP server on loopback around the shop."""
+def server(shop: Shop, port: int, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+    """An HTTP server around the shop."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -131,16 +131,17 @@ def server(shop: Shop, port: int) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:
             """A scrape every few seconds is no news."""
 
-    return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    return ThreadingHTTPServer((host, port), Handler)
 
 
 def main() -> int:
-    """``python -m localcluster.shop --port PORT [--seed SEED]``."""
+    """``python -m localcluster.shop --port PORT [--host ADDRESS] [--seed SEED]``."""
     parser = argparse.ArgumentParser(prog="python -m localcluster.shop", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    with server(Shop(chosen.seed, time.time()), chosen.port) as open_shop:
+    with server(Shop(chosen.seed, time.time()), chosen.port, chosen.host) as open_shop:
         try:
             open_shop.serve_forever()
         except KeyboardInterrupt:

@@ -87,6 +87,7 @@ def kubelet(state: Path, pki: Pki, cgroup: str) -> str:
             "clusterDomain": "cluster.local",
             "podLogsDir": str(state / "logs" / "pods"),
             "nodeStatusUpdateFrequency": "2s",
+            "syncFrequency": "5s",  # a changed ConfigMap is in the pod by then; a minute is usual
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,

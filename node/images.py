@@ -134,7 +134,8 @@ def _operator() -> Archive:
     def build() -> None:
         if subprocess.run(["buildah", "inspect", BASE], env=environment(), capture_output=True, check=False).returncode:
             run("image/base.sh", BASE)
-        flags = ["--pull-never", "--network host"]
+        # Layers: the wheels stay when code alone has changed. A label may then be an old one; nothing else is.
+        flags = ["--pull-never", "--network host", "--layers"]
         if CERTIFICATES.exists():  # a machine may trust more than Debian does
             flags.append(f"--volume {CERTIFICATES}:{CERTIFICATES}:ro")
         settings = {"BASE": BASE, "BUILDER": "buildah", "BUILD_FLAGS": " ".join(flags)}
