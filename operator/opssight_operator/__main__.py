@@ -12,6 +12,7 @@ import sys
 
 from .adapters.kubernetes import KubeApi, connect
 from .adapters.kubernetes.access import describe, missing_permissions
+from .adapters.kubernetes.client import own_account
 from .adapters.kubernetes.failures import ApiFailure
 from .adapters.lease import Lease
 from .adapters.logs import configure
@@ -118,6 +119,7 @@ class Operator:
             identity=self.identity,
             seconds=settings.lease_seconds,
             renew_seconds=settings.renew_seconds,
+            owner=own_account(os.environ, settings.operator_namespace),
         )
         self.role = "standby"
         log.info("waiting for the lease", extra={"identity": self.identity})

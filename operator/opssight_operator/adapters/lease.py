@@ -25,7 +25,8 @@ class Lease:
     """One replica's hold on a Lease. Every write carries the resourceVersion that was read, so that two never win.
 
     ``seconds`` is when others may take a lease that was not renewed, ``renew_seconds`` the pause between two renewals.
-    A request never outlives our right to lead: a leader that hears nothing ends before another one may begin.
+    ``owner`` is whose deletion takes the Lease along. A request never outlives our right to lead: a leader that hears
+    nothing ends before another one may begin.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Lease:
         identity: str,
         seconds: float,
         renew_seconds: float,
+        owner: dict[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
@@ -45,6 +47,7 @@ class Lease:
         self.identity = identity
         self._seconds = seconds
         self._pause = renew_seconds
+        self._owner = owner
         self._clock = clock
         self._seen: LeaseSeen | None = None
         self._body: dict[str, Any] | None = None
@@ -146,6 +149,10 @@ class Lease:
             self._body = None if failure.status == 404 else self._body
             if failure.status in (404, 409):
                 return False
+            if failure.status == 403 and self._owner is not None:  # some clusters let nobody name owners without delete
+                log.warning("the lease gets no owner, so that an uninstall leaves it", extra={"error": str(failure)})
+                self._owner = None
+                return await self._write(holder)
             raise ours(failure) from failure
         except Exception as error:
             raise ours(error) from error
@@ -167,6 +174,8 @@ class Lease:
         metadata: dict[str, Any] = {"name": self._name}
         if self._body is not None:
             metadata["resourceVersion"] = self._body["metadata"]["resourceVersion"]
+        if owners := [self._owner] if self._owner else (self._body or {}).get("metadata", {}).get("ownerReferences"):
+            metadata["ownerReferences"] = owners
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 

@@ -38,6 +38,8 @@ class Store:
     fault: Callable[[], Awaitable[None]] | ApiFailure | None = None
     lost: ApiFailure | None = None
     holders: list[str] = field(default_factory=list)
+    owners: list[dict[str, Any]] = field(default_factory=list)
+    owners_need_a_right: bool = False
 
     async def request(self, method: str, path: str, *, body: Any = None, what: str = "") -> dict[str, Any]:
         await asyncio.sleep(0.01)
@@ -53,6 +55,9 @@ class Store:
             raise failure(409, "AlreadyExists") if self.lease else failure(404, "NotFound")
         if self.lease is not None and body["metadata"].get("resourceVersion") != str(self.version):
             raise failure(409, "Conflict")
+        self.owners = body["metadata"].get("ownerReferences", [])
+        if self.owners and self.owners_need_a_right:
+            raise failure(403, "Forbidden")
         self.put(body["spec"])
         if self.lost is not None:
             lost, self.lost = self.lost, None
@@ -65,11 +70,10 @@ class Store:
         self.lease = {"metadata": {"name": "opssight", "resourceVersion": str(self.version)}, "spec": spec}
         self.holders.append(spec["holderIdentity"])
 
-    def replica(self, identity: str = "me") -> Lease:
+    def replica(self, identity: str = "me", owner: dict[str, Any] | None = None) -> Lease:
         api: Any = self
-        return Lease(
-            api, namespace="ops", name="opssight", identity=identity, seconds=SECONDS, renew_seconds=RENEW, clock=time
-        )
+        pace: dict[str, Any] = {"seconds": SECONDS, "renew_seconds": RENEW, "clock": time}
+        return Lease(api, namespace="ops", name="opssight", identity=identity, owner=owner, **pace)
 
 
 class Led:
@@ -237,5 +241,23 @@ def test_a_release_does_not_hold_up_the_end_when_nobody_answers() -> None:
         assert time() - began <= RELEASE_SECONDS + 0.1
         leader.stopping.set()
         await leader.holding
+
+    in_virtual_time(script())
+
+
+def test_the_lease_belongs_to_the_account_that_it_was_taken_by() -> None:
+    async def script() -> None:
+        store, account = Store(), {"kind": "ServiceAccount", "name": "robot", "uid": "1"}
+        assert await store.replica(owner=account).acquire(asyncio.Event())
+        assert store.owners == [account]
+
+    in_virtual_time(script())
+
+
+def test_where_owners_may_not_be_named_the_lease_has_none() -> None:
+    async def script() -> None:
+        store, account = Store(owners_need_a_right=True), {"kind": "ServiceAccount", "name": "robot", "uid": "1"}
+        assert await store.replica(owner=account).acquire(asyncio.Event())
+        assert store.owners == [] and store.holders == ["me"]
 
     in_virtual_time(script())

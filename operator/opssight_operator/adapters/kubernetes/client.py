@@ -15,6 +15,7 @@ import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from .account import owner_of_token
 from .failures import ApiFailure, failure_of, ours, worth_retrying
 
 APPLY = "application/apply-patch+yaml"
@@ -129,6 +130,16 @@ async def configuration(environment: os._Environ[str] | dict[str, str]) -> Confi
     except (config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
         raise _nowhere(f"KUBECONFIG is {named}: {error}" if named else str(error)) from error
     return settings
+
+
+def own_account(environment: os._Environ[str] | dict[str, str], namespace: str) -> dict[str, Any] | None:
+    """The ServiceAccount that we run as, as an owner reference; None outside of a pod in ``namespace``."""
+    if environment.get("KUBECONFIG"):
+        return None
+    try:
+        return owner_of_token(IN_CLUSTER_TOKEN.read_text(), namespace)
+    except OSError:
+        return None
 
 
 def _nowhere(why: str) -> ApiFailure:
