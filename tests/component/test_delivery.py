@@ -188,6 +188,27 @@ def test_when_the_owner_applies_his_alert_again_nothing_flaps(view: View, case: 
     assert changes <= 1, "the object is written again and again"
 
 
+def test_the_threshold_of_a_label_value_that_is_gone_is_recorded_no_more(view: View, lever: Lever, case: str) -> None:
+    gone = f"{case}-gone"
+    now = time.time()
+    labels = {"__name__": "lever", "case": gone, "job": "lever", "instance": "lever"}
+    view.cluster.remote_write([(labels, [(now - 60 + 2 * i, 20.0) for i in range(30)])])
+    short = {"window": "1m", "step": "2s", "minDuration": "30s", "minCoverage": "0.5"}
+    both = policy(case, expr=f'lever{{case=~"{case}|{gone}"}}', perLabels=["case"], history=short)
+    lever.values[gone] = 20.0
+    view.apply("ThresholdPolicy", "labels", both)
+
+    def recorded() -> set[str]:
+        query = f'opssight:threshold{{policy="labels",namespace="{view.namespace}"}}'
+        return {series["metric"]["case"] for series in view.cluster.prometheus.query(query)}
+
+    eventually("both are recorded", lambda: recorded() == {case, gone}, seconds=60)
+    del lever.values[gone]
+    eventually("the one that is left is recorded alone", lambda: recorded() == {case}, seconds=180)
+    view.reaches("tpol", "labels", "Loaded", "RuleLoaded", seconds=60)
+    assert (view.get("tpol", "labels") or {})["status"]["count"] == 1
+
+
 def rendering(case: str, **render: Any) -> dict[str, Any]:
     alert = {"name": f"Rendered{case}", "for": "1s"}
     return policy(case, alert=alert, delivery={"mode": "Render", "render": {"labels": {"severity": "page"}, **render}})
