@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 from localcluster import Cluster
+from localcluster.build import program
 from localcluster.errors import ClusterError
 
 from component.operator_process import Lever, OperatorProcess, View, detector, eventually, install
@@ -356,6 +357,11 @@ def test_the_command_line_shows_what_the_cluster_keeps_and_makes_the_same_from_p
     assert file.read_text().lstrip().lower().startswith("<!doctype html>")
     assert "opssight-prep-shown-once-1" in opssight("list", "-n", view.namespace)
     assert view.namespace in opssight("list", "-A")
+    folder = Path(sys.executable).parent  # kubectl finds its plugin kubectl-opssight on the path
+    path = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "PATH": f"{folder}:{os.environ['PATH']}"}
+    plugin = [str(program("kubectl")), "opssight", "report", "list", "-n", view.namespace]
+    listed = subprocess.run(plugin, env=path, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "opssight-prep-shown-once-1" in listed
     span = ("--lookback", "1h", "--history", "2h", "--end", kept["windowEnd"])
     alone = ("--prometheus", cluster.prometheus_url, "-n", view.namespace)
     made = json.loads(opssight("run", *alone, *span, "-f", "json", "--title", kept["title"]))

@@ -11,6 +11,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .columns import Column
 from .evidence import Evidence, Window, gather
@@ -24,6 +25,8 @@ SCHEMA_VERSION = "v1alpha1"
 LEVEL = 0.05
 MAX_HIGHLIGHTS = 10
 _TOP = 8
+COMPARING = frozenset({"ResourceTypes", "HourOfDay", "SeverityTrend", "CoOccurrence", "Precursors", "Recurrence"})
+"""Sections that say what is usual from incidents alone; the others tell of the window, or know messages by heart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class LongKnown:
+    """Which incidents come from where all was recorded since ``since``, though the rest was not; ``rows [n]``."""
+
+    rows: NDArray[np.bool_]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """A report, and the state of the template miner that the next one should be given."""
 
@@ -121,12 +132,14 @@ def analyse(
     previous: Mapping[str, Any] | None = None,
     template_state: Mapping[str, Any] | None = None,
     min_support: int = 1,
+    long_known: LongKnown | None = None,
 ) -> Analysis:
     """Ask ``sections`` about the incidents that started in ``window``; those before it are history, at best four weeks.
 
     ``level`` is shared evenly by the sections, so that a report on chance data makes a false claim with at most that
     probability. ``previous`` is the JSON of the report before, ``template_state`` its miner state. Findings that rest
-    on fewer than ``min_support`` incidents are left out. Raises ``ValueError`` for an unknown or repeated section, a
+    on fewer than ``min_support`` incidents are left out. With ``long_known`` the sections of ``COMPARING`` look at
+    those incidents alone, and at their longer history. Raises ``ValueError`` for an unknown or repeated section, a
     level outside (0, 1) and a window that ends before it starts.
     """
     unknown = [name for name in sections if name not in SECTIONS]
@@ -144,7 +157,12 @@ def analyse(
         alpha=level / len(sections),
         template_state=template_state,
     )
-    told = tuple(_ask(name, evidence, min_support) for name in sections)
+    compared = evidence
+    if long_known is not None:
+        compared = gather(
+            incidents.take(long_known.rows), window, history_start=long_known.since, zone=zone, alpha=evidence.alpha
+        )
+    told = tuple(_ask(name, compared if name in COMPARING else evidence, min_support) for name in sections)
     report = Report(
         schema_version=SCHEMA_VERSION,
         title=title,

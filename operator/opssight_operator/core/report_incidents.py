@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opssight_detectors.patterns.columns import Column, LabelColumn
+from opssight_detectors.patterns.evidence import MIN_HISTORY_DAYS
 from opssight_detectors.patterns.incidents import Incidents, concatenate, no_incidents
+from opssight_detectors.patterns.report import LongKnown
+from opssight_detectors.patterns.timestamps import DAY
 
 from .conventions import ANOMALY_ALERT
 from .report_journal import DETECTORS, EVENTS, REPEAT_SECONDS, Entry, Journal, anomaly_name
@@ -37,11 +40,15 @@ class InputSeen:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The table, since when all of it was recorded, and what came from which input."""
+    """The table, since when all of it was recorded, and what came from which input.
+
+    ``long_known`` are the incidents of inputs that have a history where all of them together have none.
+    """
 
     incidents: Incidents
     recorded_since: float
     inputs: tuple[InputSeen, ...]
+    long_known: LongKnown | None = None
 
 
 def gathered(
@@ -56,7 +63,7 @@ def gathered(
     """The incidents that began from ``history_start`` to ``end``; the report is about those from ``start`` on.
 
     History begins where the youngest of the inputs that have incidents in the window does: what was not written down
-    must not look like calm.
+    must not look like calm. Where that leaves less than a week, inputs that are known for longer have their own.
     """
     entries = {name: [entry for entry in journal.entries if entry.input == name] for name in (DETECTORS, EVENTS)}
     anomalies, table = entries[DETECTORS], no_incidents()
@@ -65,12 +72,21 @@ def gathered(
     parts = {ALERTS: table, DETECTORS: table_of(anomalies, end), EVENTS: table_of(entries[EVENTS], end)}
     known = {ALERTS: None if alerts is None else alerts.since, **{n: journal.since.get(n) for n in entries}}
     counts = {name: len(part.between(start, end)) for name, part in parts.items()}
-    youngest = [known[name] for name in inputs if counts[name]]
-    recorded = max([history_start, *(start if since is None else since for since in youngest)])
+    since = {name: known[name] for name in inputs}
+    begins = {name: start if at is None else max(history_start, at) for name, at in since.items()}
+    recorded = min(start, max([history_start, *(begins[name] for name in inputs if counts[name])]))
+    old = [name for name in inputs if counts[name] and begins[name] <= start - MIN_HISTORY_DAYS * DAY]
+    tables = [parts[name].between(history_start, end) for name in inputs]
+    long_known = None
+    if old and recorded > start - MIN_HISTORY_DAYS * DAY:
+        marks = np.concatenate([np.full(len(one), name in old) for one, name in zip(tables, inputs, strict=True)])
+        order = np.argsort(np.concatenate([one.start for one in tables]), kind="stable")  # that of concatenate
+        long_known = LongKnown(marks[order], max(begins[name] for name in old))
     return Gathered(
-        incidents=concatenate([parts[name].between(history_start, end) for name in inputs]),
-        recorded_since=min(recorded, start),
+        incidents=concatenate(tables),
+        recorded_since=recorded,
         inputs=tuple(InputSeen(name, counts[name], known[name]) for name in inputs),
+        long_known=long_known,
     )
 
 

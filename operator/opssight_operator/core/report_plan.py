@@ -9,7 +9,7 @@ from typing import Any
 
 from opssight_detectors.patterns.evidence import Window
 from opssight_detectors.patterns.plain import to_plain
-from opssight_detectors.patterns.report import Analysis, Report, analyse
+from opssight_detectors.patterns.report import Analysis, LongKnown, Report, analyse
 from opssight_detectors.patterns.sections import SECTIONS
 
 from ..api.base import seconds
@@ -141,6 +141,7 @@ def _analysed(
             previous=previous,
             template_state=templates,
             min_support=spec.min_support,
+            long_known=seen.long_known,
         )
 
     if observation.previous is None and observation.template_state is None:
@@ -156,9 +157,13 @@ def _limited(seen: Gathered, due: DueReport, settings: Settings, cut: list[str])
     table, most = seen.incidents, settings.report_max_incidents
     if len(table) <= most:
         return seen
-    newest = table.take(table.start >= table.start[len(table) - most])
+    rows = table.start >= table.start[len(table) - most]
+    newest = table.take(rows)
     cut.append(f"there were {len(table)} incidents; the newest {len(newest)} are reported on")
-    return replace(seen, incidents=newest, recorded_since=min(due.start, float(newest.start[0])))
+    since = min(due.start, float(newest.start[0]))
+    old = seen.long_known
+    long_known = None if old is None else LongKnown(old.rows[rows], max(old.since, since))
+    return replace(seen, incidents=newest, recorded_since=max(seen.recorded_since, since), long_known=long_known)
 
 
 def _files(report: PatternReport, analysis: Analysis, table: Timetable) -> dict[str, str]:

@@ -260,7 +260,12 @@ def test_history_begins_where_the_youngest_input_that_says_something_does():
     old = fired(("alertname=Slow", END - HOUR, END))
     assert all_of(old).recorded_since == END - 28 * DAY
     young = with_events(Journal(), [an_event(END - 2 * HOUR)], END)
-    assert all_of(old, young).recorded_since == END - DAY, "Events are written down for two hours: no history"
+    both = all_of(old, young)
+    assert both.recorded_since == END - DAY, "Events are written down for two hours: no history"
+    assert both.long_known is not None, "but alerts have theirs"
+    assert both.long_known.since == END - 28 * DAY
+    assert [both.incidents.name[i] for i in np.flatnonzero(both.long_known.rows)] == ["Slow"]
+    assert all_of(old).long_known is None
     silent = with_events(Journal(), [], END)
     assert all_of(old, silent).recorded_since == END - 28 * DAY, "an input without incidents limits nothing"
     assert all_of(fired(("alertname=Slow", END - HOUR, END), since=END - 5 * DAY)).recorded_since == END - 5 * DAY

@@ -363,3 +363,37 @@ async def test_a_report_that_does_not_fit_one_object_takes_several_and_is_pruned
         assert not set(names) & set(operator.reports())
     finally:
         report_plan.packed = packed
+
+
+async def test_alerts_are_compared_with_their_past_while_events_have_none():
+    """A month of one alert a day and a storm of twelve in one hour; Events are written down for a day."""
+    quiet = [
+        (f"alertname=A{i % 5},service=web,severity=warning", MONDAY - i * DAY + 3 * HOUR, MONDAY - i * DAY + 3.2 * HOUR)
+        for i in range(1, 29)
+    ]
+    storm = [
+        (
+            "alertname=Storm,service=cart,severity=critical",
+            MONDAY + 15 * HOUR + i * 240,
+            MONDAY + 15 * HOUR + i * 240 + 60,
+        )
+        for i in range(12)
+    ]
+    warnings = tuple(
+        replace(WARNING, name=f"web-{i}", first=MONDAY + i * 2 * HOUR, last=MONDAY + i * 2 * HOUR) for i in range(9)
+    )
+
+    async def claims(world: World) -> dict[str, list[str]]:
+        operator = Operator(world, a_report())
+        world.warnings = warnings
+        await operator.look(MONDAY + HOUR)
+        await operator.look(TUESDAY + 1)
+        made = json.loads(operator.files()["report.json"])
+        assert [one["incidents"] for one in operator.report.status.dump()["inputs"] if one["name"] == "Events"] == [9]
+        return {s["name"]: [f["sentence"] for f in s["findings"] if f["pValue"] is not None] for s in made["sections"]}
+
+    stormy = await claims(a_world(*quiet, *storm))
+    assert any("cart" in sentence for sentence in stormy["ResourceTypes"])
+    assert any("21:00" in sentence for sentence in stormy["HourOfDay"])
+    calm = await claims(a_world(*quiet, (quiet[0][0], MONDAY + 3 * HOUR, MONDAY + 3.2 * HOUR)))
+    assert [sentence for told in calm.values() for sentence in told] == [], "that Events are new is no news"
