@@ -8,6 +8,7 @@ from localcluster.errors import ClusterError
 from localcluster.http import HttpError
 
 from contract.manifests import ACCEPTED, REFUSED, detector, policy, source
+from contract.report_manifests import report
 from opssight_operator.api import API_VERSION, PLURALS
 from opssight_operator.api.kinds import kind_of
 
@@ -72,7 +73,9 @@ def test_defaults_are_filled_in_by_the_server(api, namespace):
     }
 
 
-@pytest.mark.parametrize("manifest", [detector(), policy(), source()], ids=["detector", "policy", "source"])
+@pytest.mark.parametrize(
+    "manifest", [detector(), policy(), source(), report()], ids=["detector", "policy", "source", "report"]
+)
 def test_the_server_fills_in_what_the_models_mean(api, manifest):
     model = kind_of(manifest["kind"]).spec
     filled = api("POST", path_of(manifest) + STRICT, manifest)["spec"]
