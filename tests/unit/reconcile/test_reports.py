@@ -21,7 +21,7 @@ from opssight_operator.core.plan import Plan
 from opssight_operator.core.report_documents import owned_labels, unpacked
 from opssight_operator.core.report_journal import DetectorSeen, WarningEvent
 from opssight_operator.core.timing import rfc3339
-from opssight_operator.errors import NameConflict, PrometheusUnreachable, TooManySeries
+from opssight_operator.errors import KubernetesUnavailable, NameConflict, PrometheusUnreachable, TooManySeries
 from opssight_operator.reconcile import pattern_report
 from opssight_operator.reconcile.ports import Owner
 from opssight_operator.settings import Settings
@@ -397,3 +397,17 @@ async def test_alerts_are_compared_with_their_past_while_events_have_none():
     assert any("21:00" in sentence for sentence in stormy["HourOfDay"])
     calm = await claims(a_world(*quiet, (quiet[0][0], MONDAY + 3 * HOUR, MONDAY + 3.2 * HOUR)))
     assert [sentence for told in calm.values() for sentence in told] == [], "that Events are new is no news"
+
+
+async def test_a_report_that_was_kept_but_not_told_of_is_made_again_in_its_place():
+    operator = Operator(a_world(SLOW), a_report(inputs={"alerts": {}}))
+    await operator.look(MONDAY + HOUR)
+    operator.world.status_error = KubernetesUnavailable("the API server did not answer in time")
+    with pytest.raises(KubernetesUnavailable):
+        await operator.look(TUESDAY + 1)
+    assert operator.reports() == ["opssight-prep-morning-20260106-0600"]
+    operator.world.status_error = None
+    plan = await operator.look(TUESDAY + 600)
+    assert operator.reports() == ["opssight-prep-morning-20260106-0600"]
+    assert plan.status.last_report.incidents == 1
+    assert len([event for _, event in operator.world.events if event.reason == "ReportMade"]) == 1
