@@ -23,6 +23,7 @@ _RESOURCE_LABELS = (
     ("persistentvolumeclaim", "PersistentVolumeClaim"),
     ("node", "Node"),
     ("service", "Service"),
+    ("container", "Container"),
     ("namespace", "Namespace"),
     ("instance", "Instance"),
 )
@@ -160,7 +161,7 @@ def service_of(labels: Mapping[str, str]) -> str | None:
     """Which service labels are about; those of kube-state-metrics are about the workload, not the exporter."""
     if any(_ABOUT_OTHERS in labels.get(name, "") for name in ("job", "service")):
         return _first(labels, (*_WORKLOAD_LABELS, "container", "app"))
-    return _first(labels, (*_SERVICE_LABELS, *_WORKLOAD_LABELS))
+    return _first(labels, (*_SERVICE_LABELS, *_WORKLOAD_LABELS, "container"))
 
 
 def resource_type_of(labels: Mapping[str, str]) -> str | None:

@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opssight_detectors.patterns.columns import Column, LabelColumn
+from opssight_detectors.patterns.episodes import resource_type_of, service_of
 from opssight_detectors.patterns.evidence import MIN_HISTORY_DAYS
 from opssight_detectors.patterns.incidents import Incidents, concatenate, no_incidents
 from opssight_detectors.patterns.report import LongKnown
 from opssight_detectors.patterns.timestamps import DAY
 
 from .conventions import ANOMALY_ALERT
-from .report_journal import DETECTORS, EVENTS, REPEAT_SECONDS, Entry, Journal, anomaly_name
+from .report_journal import DETECTORS, EVENTS, NO_RESOURCE, REPEAT_SECONDS, Entry, Journal, anomaly_name
 
 ALERTS = "Alerts"
+SCRAPED = ("job", "instance", "namespace")  # of a score: the operator that exported it, and whose it is
 SLACK_SECONDS = 900.0  # by how much an alert on an anomaly may begin after its end: its for, and a step
 
 
@@ -115,20 +117,31 @@ def _end(entry: Entry, now: float) -> float:
 
 def _one_of_both(alerts: Incidents, anomalies: Sequence[Entry]) -> tuple[Incidents, list[Entry]]:
     """Alerts on anomalies under the name of these, with their beginning and explanation; and the anomalies left."""
-    names, messages = [alerts.name[i] for i in range(len(alerts))], [alerts.message[i] for i in range(len(alerts))]
+    rows = range(len(alerts))
+    names, messages = [alerts.name[row] for row in rows], [alerts.message[row] for row in rows]
+    services, types = [alerts.service[row] for row in rows], [alerts.resource_type[row] for row in rows]
     start, left = alerts.start.copy(), list(anomalies)
     for row, name in enumerate(names):
         labels = alerts.labels[row]
         if name != ANOMALY_ALERT or "detector" not in labels:
             continue
         names[row] = anomaly_name(labels["detector"], labels.get("query", ""))
+        own = {name: value for name, value in labels.items() if name not in SCRAPED}
+        services[row], types[row] = service_of(own), resource_type_of(own) or NO_RESOURCE
         found = next((one for one in left if _is_of(one, labels, alerts.start[row], alerts.end[row])), None)
         if found is not None:
             left.remove(found)
             start[row] = min(start[row], found.start)
             messages[row] = messages[row] or found.message
     order = np.argsort(start, kind="stable")
-    told = replace(alerts, start=start, name=Column.of(names), message=Column.of(messages))
+    told = replace(
+        alerts,
+        start=start,
+        name=Column.of(names),
+        message=Column.of(messages),
+        service=Column.of(services),
+        resource_type=Column.of(types),
+    )
     return told.take(order), left
 
 

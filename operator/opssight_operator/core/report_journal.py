@@ -23,6 +23,7 @@ EVENTS, DETECTORS = "Events", "Detectors"
 REPEAT_SECONDS = 1800.0  # a Warning that comes back within this is the same incident
 LISTED = 20  # anomalies that a detector's status holds
 MAX_TEXT = 400  # characters of a message
+NO_RESOURCE = "Metric"  # what an anomaly struck whose labels name nothing
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes names of
 _POD_SUFFIX = re.compile(rf"(-[{_SAFE}0-9a-f]{{8,10}})?-[{_SAFE}]{{5}}$|-[0-9]+$")
 
@@ -245,7 +246,7 @@ def _of_anomaly(detector: str, anomaly: Anomaly) -> Entry:
 
 
 def _resource_type(labels: Labels) -> str:
-    return resource_type_of(labels) or "Metric"
+    return resource_type_of(labels) or NO_RESOURCE
 
 
 def _cut(text: str) -> str:

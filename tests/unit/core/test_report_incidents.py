@@ -256,6 +256,16 @@ def test_an_anomaly_and_the_alert_on_it_are_one_incident():
     assert [(one.name, one.incidents) for one in seen.inputs] == [("Alerts", 2), ("Detectors", 1), ("Events", 0)]
 
 
+def test_an_anomaly_is_about_its_series_and_not_about_the_operator_that_exports_its_score():
+    labels = "alertname=OpsSightAnomaly,detector=cpu,query=usage,job=opssight,instance=opssight:8080,namespace=shop"
+    seen = all_of(fired((f"{labels},container=cart", END - HOUR, END), (labels, END - 2 * HOUR, END)))
+    assert [(seen.incidents.service[i], seen.incidents.resource_type[i]) for i in range(2)] == [
+        (None, "Metric"),
+        ("cart", "Container"),
+    ]
+    assert seen.incidents.namespace[0] == "shop"
+
+
 def test_history_begins_where_the_youngest_input_that_says_something_does():
     old = fired(("alertname=Slow", END - HOUR, END))
     assert all_of(old).recorded_since == END - 28 * DAY
