@@ -78,7 +78,7 @@ locks: $(STAMP) ## Pin what the image is built of, by hash; needs uv
 	@echo hatchling | uv pip compile - --no-emit-index-url --generate-hashes --python-version 3.11 --no-header -q -o requirements/build.txt
 
 audit: ## Ask the advisories of PyPI about what the image is built of; needs uv and the network
-	@uv tool run pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
+	@uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt
 
 image: ## Build the image by podman, buildah or docker; BASE=, IMAGE=, BUILDER= and BUILD_FLAGS= choose
 	@image/build.sh $(IMAGE)
@@ -89,7 +89,7 @@ image-check: $(STAMP) ## Look into the built image: user, isolation, nothing tha
 sbom: $(STAMP) ## Write dist/sbom.cdx.json from the lock
 	@mkdir -p dist && $(BIN)/python -m image.attest sbom >dist/sbom.cdx.json && echo dist/sbom.cdx.json
 
-release: sbom tools ## Everything that a release carries, for IMAGE that was pushed as DIGEST, built on BASE by digest
+release: audit sbom tools ## Everything that a release carries, for IMAGE that was pushed as DIGEST, built on BASE by digest
 	@$(BIN)/python -m image.attest provenance --image $(IMAGE) --digest '$(DIGEST)' --base '$(BASE)' \
 	  --revision "$$(git rev-parse HEAD)" --repository '$(REPOSITORY)' --builder '$(BUILDER_ID)' >dist/provenance.json
 	@$(BIN)/python -m charts.build --release dist $(IMAGE) '$(DIGEST)'

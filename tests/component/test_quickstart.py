@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from localcluster import Cluster
+from localcluster import Cluster, Options
 
 from component.operator_process import OperatorProcess, eventually
 from component.test_docs_commands import FENCE, ROOT, Shell
@@ -17,7 +17,7 @@ THEIR_PROMETHEUS = "http://prometheus-operated.monitoring:9090"
 
 @pytest.fixture(scope="module")
 def own_cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
+    with Cluster(options=Options(history_days=2.0)) as cluster:
         yield cluster
 
 
