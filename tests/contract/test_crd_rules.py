@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.manifests import ACCEPTED, REFUSED
-from contract.offline_admission import complaints, evaluate
 from opssight_operator.api.durations import DURATION_PATTERN, duration, seconds, seconds_in_cel
 from opssight_operator.api.kinds import KINDS, kind_of
 from opssight_operator.api.schema import root_schema
 from opssight_operator.api.validation import Rule, fits, spoken
+from opssight_operator.cli.admission import complaints, evaluate
 
 SCHEMAS = {kind.name: root_schema(kind) for kind in KINDS}
 

@@ -16,10 +16,10 @@ from builders import (
     a_report,
     a_source,
 )
-from contract.offline_admission import complaints
 from opssight_operator import errors
 from opssight_operator.api.kinds import KINDS
 from opssight_operator.api.schema import root_schema
+from opssight_operator.cli.admission import complaints
 from opssight_operator.core import evaluation, held, policy_plan, report_plan, source_plan
 from opssight_operator.core.observation import Frame, ServerInfo
 from opssight_operator.core.report_journal import Journal, WarningEvent, with_events

@@ -7,10 +7,10 @@ import promql_parser
 import pytest
 import yaml
 
-from contract.offline_admission import complaints, defaulted
 from opssight_operator.api import API_VERSION
 from opssight_operator.api.kinds import KINDS, kind_of
 from opssight_operator.api.schema import root_schema
+from opssight_operator.cli.admission import complaints, defaulted
 
 FOLDER = Path(__file__).parents[2] / "examples"
 FILES = sorted(FOLDER.rglob("*.yaml"))

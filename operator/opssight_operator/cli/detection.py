@@ -13,8 +13,8 @@ from opssight_detectors.registry import METHODS
 from opssight_operator.core.answers import plain_detection
 
 from .errors import BadInput
-from .reading import Series
-from .writing import number, table
+from .samples import Samples
+from .writing import moment, number, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +27,37 @@ class Found:
     anomalies: int
 
 
-def detect(series: Series, *, method: str, given: Sequence[str] = (), direction: str = "Both") -> Found:
-    """The anomalies of each list; ``given`` are ``name=value``. ``BadInput`` for what cannot be."""
+def detections(
+    samples: Samples, *, method: str, given: Sequence[str] = (), direction: str = "Both"
+) -> dict[str, Detection]:
+    """What is found in each list; ``given`` are ``name=value``. ``BadInput`` for what cannot be."""
     name = method_named(method)
-    parameters = parameters_given(name, given)
+    parameters = parameters_given(name, METHODS[name], given)
+    policy = Policy(Direction(direction))
     try:
-        found = {
-            key: detect_anomalies(values, method=name, policy=Policy(Direction(direction)), **parameters)
-            for key, values in series.items()
+        return {
+            key: detect_anomalies(values, method=name, times=samples.times, policy=policy, **parameters)
+            for key, values in samples.series.items()
         }
     except ValueError as error:
         raise BadInput(str(error)) from None
+
+
+def detect(samples: Samples, *, method: str, given: Sequence[str] = (), direction: str = "Both") -> Found:
+    """The anomalies of each list."""
+    found = detections(samples, method=method, given=given, direction=direction)
     notes = tuple(
         f"{key + ': ' if key else ''}{detection.samples} values are too few to judge"
         for key, detection in found.items()
         if detection.warming_up or detection.samples == 0
     )
-    return Found(_plain(found), _table(found), notes, sum(len(d.anomalies) for d in found.values()))
+    timed = samples.times is not None
+    return Found(_plain(found, timed), _table(found, timed), notes, sum(len(d.anomalies) for d in found.values()))
 
 
-def parameters_given(method: str, given: Sequence[str]) -> dict[str, Any]:
+def parameters_given(method: str, kind: type, given: Sequence[str]) -> dict[str, Any]:
     """``name=value`` as the parameters of a method; names as in a manifest or in Python."""
-    known = {info.yaml_name.lower(): info for info in parameters_of(METHODS[method])}
+    known = {info.yaml_name.lower(): info for info in parameters_of(kind)}
     parameters: dict[str, Any] = {}
     for pair in given:
         key, equals, text = pair.partition("=")
@@ -82,19 +91,29 @@ def method_named(given: str) -> str:
     return names[key]
 
 
-def _plain(found: dict[str, Detection]) -> Any:
+def _plain(found: dict[str, Detection], timed: bool) -> Any:
     answers = {key: plain_detection(detection) for key, detection in found.items()}
+    if timed:
+        for key, detection in found.items():
+            for told, point in zip(answers[key]["anomalies"], detection.anomalies, strict=True):
+                told["time"] = moment(point.time)
     return answers[""] if list(answers) == [""] else {"series": answers}
 
 
-def _table(found: dict[str, Detection]) -> str:
+def _table(found: dict[str, Detection], timed: bool) -> str:
     named = list(found) != [""]
     rows = [
-        (*([key] if named else []), str(p.index), number(p.value), number(p.score, 3), p.severity.label)
+        (
+            *([key] if named else []),
+            moment(p.time) if timed else str(p.index),
+            number(p.value),
+            number(p.score, 3),
+            p.severity.label,
+        )
         for key, detection in found.items()
         for p in detection.anomalies
     ]
     if not rows:
         return f"no anomalies in {sum(d.samples for d in found.values())} values"
-    header = (*(["series"] if named else []), "index", "value", "score", "severity")
+    header = (*(["series"] if named else []), "time" if timed else "index", "value", "score", "severity")
     return table(header, rows, left=("series", "severity"))

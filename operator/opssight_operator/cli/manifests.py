@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from pydantic import BaseModel, ValidationError
 
 from opssight_operator.api import API_VERSION, GROUP
 from opssight_operator.api.anomaly_detector import AnomalyDetectorSpec
+from opssight_operator.api.kinds import kind_of
 from opssight_operator.api.metrics_source import MetricsSourceSpec
 from opssight_operator.api.pattern_report import PatternReportSpec
+from opssight_operator.api.schema import root_schema
 from opssight_operator.api.threshold_policy import ThresholdPolicySpec
 from opssight_operator.core.estimating import estimator_for
 from opssight_operator.core.promql import check as check_promql
@@ -52,7 +54,7 @@ def check(files: Sequence[Path]) -> Checked:
     lines: list[str] = []
     problems = 0
     for file in files:
-        for body in _documents(file):
+        for body in documents(file):
             if not str(body.get("apiVersion", "")).startswith(f"{GROUP}/"):
                 continue
             name = f"{body.get('kind')}/{(body.get('metadata') or {}).get('name', '')}"
@@ -64,7 +66,8 @@ def check(files: Sequence[Path]) -> Checked:
     return Checked(tuple(lines), problems)
 
 
-def _documents(file: Path) -> Iterator[dict[str, Any]]:
+def documents(file: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file, those of a List one by one; ``BadInput`` when it is not YAML."""
     try:
         documents = list(yaml.safe_load_all(text_of(file)))
     except yaml.YAMLError as error:
@@ -88,11 +91,24 @@ def _problems(body: dict[str, Any]) -> Iterator[str]:
         yield from (_sentence(dict(problem)) for problem in error.errors())
         return
     yield from _unknown_fields(body.get("spec") or {}, spec)
+    yield from _refused(body)
     for attempt in _attempts(spec):
         try:
             attempt()
         except OpsSightError as error:
             yield str(error)
+
+
+def _refused(body: dict[str, Any]) -> list[str]:
+    """What the API server would say: its schema and the CEL rules."""
+    from .admission import complaints
+
+    return complaints({"metadata": {}, **body}, _schema(body["kind"]))
+
+
+@cache
+def _schema(kind: str) -> dict[str, Any]:
+    return root_schema(kind_of(kind))
 
 
 def _attempts(spec: Spec) -> Iterator[Callable[[], object]]:

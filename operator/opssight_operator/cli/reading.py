@@ -16,6 +16,7 @@ from .errors import BadInput
 Series = dict[str, list[float]]
 """Lists of numbers by name; the name of a single unnamed list is empty. NaN is a missing sample."""
 
+MAX_BYTES = 512 * 1024 * 1024  # of one file
 _MISSING = ("", "nan", "null", "none", "na", "n/a", "-")
 _ALLOWED = "a number, or nan for a missing sample"
 
@@ -48,20 +49,47 @@ def from_text(text: str) -> Series:
     return {"": [_number(part, f"value {place} of stdin") for place, part in enumerate(parts, start=1)]}
 
 
-def from_csv(text: str, column: str | None, source: str) -> Series:
-    """One column of a table with a header; without ``column`` the only one that holds numbers."""
+def csv_columns(text: str, source: str) -> dict[str, list[Any]]:
+    """The columns of a table with a header; a row that is too short has empty cells."""
+    header, body = _csv_rows(text, source)
+    return {name: [row[i] if i < len(row) else "" for _, row in body] for i, name in enumerate(header)}
+
+
+def column_of(columns: dict[str, list[Any]], column: str | None, source: str) -> list[float]:
+    """One column as numbers; without ``column`` the only one that holds them."""
+    cells = {name: ["" if cell is None else str(cell) for cell in found] for name, found in columns.items()}
+    column = _the_column(column, [name for name, found in cells.items() if _is_numeric(found)], list(cells), source)
+    return [
+        _number(cell, f"row {row} of column {column} in {source}") for row, cell in enumerate(cells[column], start=1)
+    ]
+
+
+def _csv_rows(text: str, source: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     reader = csv_module.reader(io.StringIO(text))
-    rows = [(reader.line_num, row) for row in reader if row]
+    try:
+        rows = [(reader.line_num, row) for row in reader if row]
+    except csv_module.Error as error:
+        raise BadInput(f"line {reader.line_num} of {source} is not CSV: {error}") from None
     if len(rows) < 2:
         raise BadInput(f"{source} has {len(rows)} lines; it must have a header and values below it")
-    header, body = [name.strip() for name in rows[0][1]], rows[1:]
+    return [name.strip() for name in rows[0][1]], rows[1:]
+
+
+def _the_column(column: str | None, numeric: Sequence[str], known: Sequence[str], source: str) -> str:
     if column is None:
-        numeric = [name for i, name in enumerate(header) if _is_numeric(row[i] for _, row in body if i < len(row))]
         if len(numeric) != 1:
             raise BadInput(f"{source} has {_listed(numeric)} with numbers; choose one with --column")
-        column = numeric[0]
-    if column not in header:
-        raise BadInput(f"{source} has no column {column!r}; it has {', '.join(header)}")
+        return numeric[0]
+    if column not in known:
+        raise BadInput(f"{source} has no column {column!r}; it has {', '.join(known)}")
+    return column
+
+
+def from_csv(text: str, column: str | None, source: str) -> Series:
+    """One column of a table with a header; without ``column`` the only one that holds numbers."""
+    header, body = _csv_rows(text, source)
+    numeric = [name for i, name in enumerate(header) if _is_numeric(row[i] for _, row in body if i < len(row))]
+    column = _the_column(column, numeric, header, source)
     index = header.index(column)
     numbers = [
         _number(row[index] if index < len(row) else "", f"line {line} of column {column} in {source}")
@@ -156,6 +184,9 @@ def text_of(path: Path) -> str:
     if str(path) == "-":
         return _stdin()
     try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise BadInput(f"{path} has {size:,} bytes; at most {MAX_BYTES:,} are read")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not UTF-8 text") from None

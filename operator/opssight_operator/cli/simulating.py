@@ -16,7 +16,7 @@ from opssight_operator.api.durations import duration, seconds
 from opssight_operator.core.numbers import number_or_none, number_text
 
 from .errors import BadInput
-from .reading import Series
+from .samples import Samples
 from .writing import table
 
 
@@ -41,7 +41,7 @@ class AlertOptions:
     bound: str = "Upper"
 
 
-def simulated(series: Series, proposed: Mapping[str, float], options: AlertOptions) -> Simulated:
+def simulated(samples: Samples, proposed: Mapping[str, float], options: AlertOptions) -> Simulated:
     """Current and proposed threshold of each list; ``BadInput`` names the option that cannot be."""
     step = _seconds("--step", options.step)
     if step <= 0:
@@ -50,8 +50,9 @@ def simulated(series: Series, proposed: Mapping[str, float], options: AlertOptio
     start = _start(options)
     plain: dict[str, dict[str, Any]] = {}
     rows = []
-    for name, values in series.items():
-        times = start + step * np.arange(len(values), dtype=np.float64)
+    known = samples.times is not None or options.start is not None
+    for name, values in samples.series.items():
+        times = samples.times if samples.times is not None else start + step * np.arange(len(values), dtype=np.float64)
         wanted = {"current": options.current, "proposed": proposed[name]}
         plain[name] = {}
         for which, threshold in wanted.items():
@@ -59,9 +60,9 @@ def simulated(series: Series, proposed: Mapping[str, float], options: AlertOptio
                 continue
             rule = AlertRule(threshold, Bound(options.bound), *waits)
             volume = summary(simulate(times, np.array(values), rule), time_zone=options.time_zone)
-            plain[name][which] = _plain(volume, night=options.start is not None)
+            plain[name][which] = _plain(volume, night=known)
             rows.append(_row(name, which, threshold, plain[name][which]))
-    named = list(series) != [""]
+    named = samples.named
     header = ("metric", "threshold", "is", "episodes/week", "at night", "median", "longest", "share of time")
     shown = table(header, rows, left=("metric", "threshold"))
     if not named:

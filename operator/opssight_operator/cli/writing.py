@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -30,6 +31,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequenc
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def moment(seconds: float) -> str:
+    """Seconds since the epoch as UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def number(value: float, digits: int = 6) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from opssight_detectors.engine import Detection
 from opssight_detectors.thresholds.base import Estimate
+
+from .backtest import Backtest
 
 
 def plain_number(value: float) -> float | int | None:
@@ -54,6 +57,42 @@ def plain_estimate(estimate: Estimate) -> dict[str, Any]:
         "samples": estimate.samples,
         "notes": list(estimate.notes),
     }
+
+
+def plain_backtest(result: Backtest, names: Sequence[str]) -> dict[str, Any]:
+    """What would have been alerted on; ``names`` are those of the series."""
+    agreement = result.agreement
+    return {
+        "judged_from": plain_number(result.judged_from),
+        "judged_to": plain_number(result.judged_to),
+        "episodes": len(result.alerts),
+        "episodes_per_week": _rounded(result.episodes_per_week),
+        "share_of_time": _rounded(result.share_of_time),
+        "alerts": [
+            {
+                "series": names[alert.series],
+                "start": plain_number(alert.start),
+                "end": plain_number(alert.end),
+                "open": alert.is_open,
+                "explanation": alert.explanation,
+            }
+            for alert in result.alerts
+        ],
+        "labels": None
+        if agreement is None
+        else {
+            "incidents": agreement.incidents,
+            "detected": agreement.detected,
+            "true_alerts": agreement.true_alerts,
+            "precision": _rounded(agreement.precision),
+            "recall": _rounded(agreement.recall),
+            "median_delay_seconds": _rounded(agreement.median_delay),
+        },
+    }
+
+
+def _rounded(value: float) -> float | int | None:
+    return plain_number(float(f"{value:.6g}")) if math.isfinite(value) else None
 
 
 def _readable(value: float) -> float:

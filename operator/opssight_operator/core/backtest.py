@@ -8,7 +8,7 @@ episode that is still open out of its training window, a block learns from all t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,12 @@ from opssight_detectors.thresholds.simulation import AlertRule, evaluations, sim
 FloatArray = NDArray[np.float64]
 WEEK = 604_800.0
 MAX_BLOCKS = 1000
+Tick = Callable[[int, int], None]
+"""Told how many blocks are done, of how many."""
+
+
+def _silent(done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,10 @@ def backtest_detector(
     policy: Policy | None = None,
     rules: EpisodeRules | None = None,
     incidents: Sequence[tuple[float, float]] | None = None,
+    tick: Tick = _silent,
 ) -> Backtest:
     """Walk over ``values [time, series]``; an alert is an episode of scores above 1."""
-    parts = [detector.fit(times[t], values[t]).score(times[j], values[j]) for t, j in _blocks(times, walk)]
+    parts = [detector.fit(times[t], values[t]).score(times[j], values[j]) for t, j in _blocks(times, walk, tick)]
     judged = slice(len(times) - sum(len(part.score) for part in parts), None)
     at, seen, step = times[judged], np.ascontiguousarray(values[judged]), _step(times)
     scores = apply_policy(join(parts), seen, policy or Policy())
@@ -105,6 +112,7 @@ def backtest_threshold(
     rule: AlertRule,
     *,
     incidents: Sequence[tuple[float, float]] | None = None,
+    tick: Tick = _silent,
 ) -> Backtest:
     """Walk with a threshold for each series; a number is the same one for all. Of ``rule`` only the durations count."""
     limits = [
@@ -114,7 +122,7 @@ def backtest_threshold(
             else [threshold.estimate(times[t], values[t, [s]], rule.bound).value for s in range(values.shape[1])],
             (len(times[j]), values.shape[1]),
         )
-        for t, j in _blocks(times, walk)
+        for t, j in _blocks(times, walk, tick)
     ]
     limit = np.concatenate(limits)
     at, seen, step = times[-len(limit) :], values[-len(limit) :], _step(times)
@@ -154,7 +162,7 @@ def _overlap(alert: Alert, incident: tuple[float, float]) -> bool:
     return alert.start <= incident[1] and incident[0] < alert.end
 
 
-def _blocks(times: FloatArray, walk: Walk) -> Iterator[tuple[slice, slice]]:
+def _blocks(times: FloatArray, walk: Walk, tick: Tick) -> Iterator[tuple[slice, slice]]:
     """Rows to learn from and rows to judge, block after block."""
     if not len(times) or times[-1] - times[0] < walk.training_seconds:
         span = float(times[-1] - times[0]) if len(times) else 0.0
@@ -168,6 +176,7 @@ def _blocks(times: FloatArray, walk: Walk) -> Iterator[tuple[slice, slice]]:
         raise ValueError(f"refit_seconds must be {allowed}, not {walk.refit_seconds:g} ({blocks + 1:,.0f} blocks)")
     count = math.floor(blocks) + 1
     for number in range(count):
+        tick(number, count)
         begins = times[first] + number * walk.refit_seconds
         rows = slice(*np.searchsorted(times, [begins, begins + walk.refit_seconds]).tolist())
         if rows.start < rows.stop:

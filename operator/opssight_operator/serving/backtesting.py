@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from opssight_detectors.thresholds.base import Bound, Estimator
 from opssight_detectors.thresholds.registry import ESTIMATORS, estimator_of
 from opssight_detectors.thresholds.simulation import AlertRule
 
-from ..core.answers import plain_number
+from ..core.answers import plain_backtest
 from ..core.backtest import Backtest, Walk, backtest_detector, backtest_threshold
 from .parameters import configured
 from .problems import Refused, impossible
@@ -35,7 +34,7 @@ def backtest(asked: Asked) -> dict[str, Any]:
     run = _runner(request)
     with refusing("series", {"training_seconds": request.training_seconds, "refit_seconds": request.refit_seconds}):
         result = run(times, values, walk, _incidents(request))
-    return _plain(result, [name for name, _ in lists])
+    return plain_backtest(result, [name for name, _ in lists])
 
 
 def _block(request: BacktestRequest, lists: Lists) -> tuple[FloatArray, FloatArray]:
@@ -93,38 +92,3 @@ def _incidents(request: BacktestRequest) -> list[tuple[float, float]] | None:
             raise Refused(impossible(f"{where} lies before its start", where, incident.end, "not before the start"))
         found.append((start, end))
     return found
-
-
-def _plain(result: Backtest, names: list[str]) -> dict[str, Any]:
-    agreement = result.agreement
-    return {
-        "judged_from": plain_number(result.judged_from),
-        "judged_to": plain_number(result.judged_to),
-        "episodes": len(result.alerts),
-        "episodes_per_week": _rounded(result.episodes_per_week),
-        "share_of_time": _rounded(result.share_of_time),
-        "alerts": [
-            {
-                "series": names[alert.series],
-                "start": plain_number(alert.start),
-                "end": plain_number(alert.end),
-                "open": alert.is_open,
-                "explanation": alert.explanation,
-            }
-            for alert in result.alerts
-        ],
-        "labels": None
-        if agreement is None
-        else {
-            "incidents": agreement.incidents,
-            "detected": agreement.detected,
-            "true_alerts": agreement.true_alerts,
-            "precision": _rounded(agreement.precision),
-            "recall": _rounded(agreement.recall),
-            "median_delay_seconds": _rounded(agreement.median_delay),
-        },
-    }
-
-
-def _rounded(value: float) -> float | int | None:
-    return plain_number(float(f"{value:.6g}")) if math.isfinite(value) else None

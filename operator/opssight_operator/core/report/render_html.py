@@ -12,7 +12,8 @@ from .svg import caption, draw
 from .view import MOST_CHANGES, compared_words, sections_with_findings, shown_findings, silent_sections, window_words
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of the pages; everything from outside is escaped."""
     return Environment(
         loader=PackageLoader("opssight_operator.core.report", package_path="templates"),
         autoescape=True,
@@ -33,7 +34,7 @@ def render_html(report: Report, zone: tzinfo) -> str:
         ("Services", summary.services),
     )
     return (
-        _environment()
+        environment()
         .get_template("report.html.jinja")
         .render(
             report=report,

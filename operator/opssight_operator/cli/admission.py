@@ -1,4 +1,4 @@
-"""What an API server would say to a manifest, for the fast lane: defaults, JSON schema, then the CEL rules.
+"""What an API server would say to a manifest, without one: defaults, JSON schema, then the CEL rules.
 
 It knows as much of CEL in Kubernetes as our rules use. The real server has the last word in
 ``tests/component/test_admission.py``, on the same table.
@@ -53,8 +53,8 @@ def _said(error: Any) -> str:
     match error.validator:
         case "required":
             missing = re.match(r"'(.*)' is a required", error.message)
-            assert missing is not None
-            return f"{path}.{missing[1]}: Required value".removeprefix(".")
+            name = missing[1] if missing else "?"
+            return f"{path}.{name}: Required value".removeprefix(".")
         case "enum":
             return f'{path}: Unsupported value: "{value}": supported values: ' + ", ".join(f'"{v}"' for v in limit)
         case "type":
@@ -106,11 +106,16 @@ def message(rule: dict[str, str], value: Any) -> str:
     return made if made.strip() and "\n" not in made else rule["message"]
 
 
+def _find(text: str, pattern: str) -> str:
+    found = re.search(pattern, text)
+    return found.group(0) if found else ""
+
+
 def evaluate(expression: str, value: Any) -> Any:
     """The value of a CEL expression over ``self``."""
     context = cel.Context()
     context.add_variable("self", value)
-    context.add_function("find", lambda text, pattern: (re.search(pattern, text) or re.match("", text)).group(0))
+    context.add_function("find", _find)
     context.add_function("replace", lambda text, old, new: text.replace(old, new))
     context.add_function("join", lambda texts, separator: separator.join(texts))
     return cel.evaluate(expression, context)
