@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from .backtest import backtest
-from .completion import completion
+from .completion import COMPLETE, completion
 from .detect import detect, explain, methods
 from .diff import diff
 from .errors import BadInput
@@ -73,6 +74,10 @@ def version() -> None:
 
 def run() -> None:
     """Run the command of ``sys.argv`` and exit."""
+    if COMPLETE in os.environ:  # a shell asks what could come next
+        from typer._completion_classes import completion_init
+
+        completion_init()
     try:
         app()
     except BadInput as error:

@@ -121,6 +121,7 @@ def summary_of(one: Tried) -> list[tuple[str, str]]:
     rows = [
         ("tried", one.what),
         ("judged", f"{_time(one, result.judged_from)} to {_time(one, result.judged_to)}, {weeks:.2g} weeks"),
+        ("coverage", _coverage(result.share_judged)),
         ("episodes", f"{len(result.alerts)}, {number(result.episodes_per_week, 3)} a week"),
         ("share of time", f"{100 * result.share_of_time:.2g} %"),
     ]
@@ -146,6 +147,14 @@ def alert_rows(one: Tried) -> list[tuple[str, ...]]:
         )
         for alert in one.result.alerts
     ]
+
+
+def _coverage(share: float) -> str:
+    if not np.isfinite(share):
+        return "there is no sample in that time"
+    if share == 1:
+        return "every sample had a score or a threshold"
+    return f"{100 * share:.3g} % of the samples had a score or a threshold, the others could raise no alert"
 
 
 def _text(one: Tried) -> str:

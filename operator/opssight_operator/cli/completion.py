@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+COMPLETE = "_OPSSIGHT_COMPLETE"  # set in the environment by the script
+
 
 class Shell(StrEnum):
     """Shells that know completion."""
@@ -26,4 +28,4 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell.", case_se
     """
     from typer._completion_shared import get_completion_script  # what --show-completion prints, without guessing
 
-    typer.echo(get_completion_script(prog_name="opssight", complete_var="_OPSSIGHT_COMPLETE", shell=shell.value))
+    typer.echo(get_completion_script(prog_name="opssight", complete_var=COMPLETE, shell=shell.value))

@@ -68,6 +68,7 @@ def plain_backtest(result: Backtest, names: Sequence[str]) -> dict[str, Any]:
         "episodes": len(result.alerts),
         "episodes_per_week": _rounded(result.episodes_per_week),
         "share_of_time": _rounded(result.share_of_time),
+        "share_judged": _rounded(result.share_judged),
         "alerts": [
             {
                 "series": names[alert.series],

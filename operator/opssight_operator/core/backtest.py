@@ -70,13 +70,17 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """All alerts over ``judged_from <= time < judged_to``; ``share_of_time`` is over all series."""
+    """All alerts over ``judged_from <= time < judged_to``; ``share_of_time`` is over all series.
+
+    ``share_judged`` of the samples there had a score or a threshold; NaN without a sample. The others raise no alert.
+    """
 
     judged_from: float
     judged_to: float
     alerts: tuple[Alert, ...]
     episodes_per_week: float
     share_of_time: float
+    share_judged: float
     agreement: Agreement | None
 
 
@@ -101,7 +105,7 @@ def backtest_detector(
         Alert(e.series, e.start, e.end + step, bool(e.is_open), explain_episode(e, scores, has_times=True))
         for e in episodes
     ]
-    return _summed(alerts, at, step, values.shape[1], incidents)
+    return _summed(alerts, at, step, seen, np.isfinite(scores.score), incidents)
 
 
 def backtest_threshold(
@@ -135,7 +139,7 @@ def backtest_threshold(
         told = f"observed {seen[row, series]:.4g}, threshold {limit[row, series]:.4g}"
         alerts.append(Alert(int(series), float(start), float(end), bool(is_open), told))
     alerts.sort(key=lambda alert: (alert.start, alert.series))
-    return _summed(alerts, at, step, values.shape[1], incidents)
+    return _summed(alerts, at, step, seen, np.isfinite(limit), incidents)
 
 
 def agreement(alerts: Sequence[Alert], incidents: Sequence[tuple[float, float]]) -> Agreement:
@@ -191,18 +195,21 @@ def _summed(
     alerts: Sequence[Alert],
     at: FloatArray,
     step: float,
-    n_series: int,
+    seen: FloatArray,
+    judged: NDArray[np.bool_],
     incidents: Sequence[tuple[float, float]] | None,
 ) -> Backtest:
     judged_from, judged_to = float(at[0]), float(at[-1] + step)
     span = judged_to - judged_from
     firing = sum(min(alert.end, judged_to) - alert.start for alert in alerts)
-    judged = None if incidents is None else [i for i in incidents if i[1] >= judged_from and i[0] < judged_to]
+    samples = np.isfinite(seen)
+    labelled = None if incidents is None else [i for i in incidents if i[1] >= judged_from and i[0] < judged_to]
     return Backtest(
         judged_from=judged_from,
         judged_to=judged_to,
         alerts=tuple(alerts),
         episodes_per_week=len(alerts) * WEEK / span,
-        share_of_time=firing / (span * n_series),
-        agreement=None if judged is None else agreement(alerts, judged),
+        share_of_time=firing / (span * seen.shape[1]),
+        share_judged=float((judged & samples).sum() / samples.sum()) if samples.any() else math.nan,
+        agreement=None if labelled is None else agreement(alerts, labelled),
     )

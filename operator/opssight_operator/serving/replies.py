@@ -90,6 +90,10 @@ class Backtest(Answer):
     episodes: int
     episodes_per_week: float = Field(description="Of all series together.")
     share_of_time: float = Field(description="From 0 to 1, over all series.")
+    share_judged: float | None = Field(
+        description="Share of the samples that had a score or a threshold, from 0 to 1; the others raise no alert. "
+        "Null without a sample."
+    )
     alerts: list[WouldBeAlert]
     labels: LabelAgreement | None = Field(description="Null without incidents in the request.")
 

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
+from command_line import Answer, Opssight
 from opssight_detectors.registry import METHODS
-from opssight_operator.cli import main
-
-
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Opssight = Callable[..., Answer]
-
-
-@pytest.fixture
-def opssight(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Opssight:
-    """Run ``opssight`` with these arguments in this process."""
-
-    def run(*arguments: str, stdin: str = "") -> Answer:
-        monkeypatch.setattr(sys, "argv", ["opssight", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Answer(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
 
 
 def test_the_fifty_is_found(opssight: Opssight) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -42,7 +43,7 @@ def on_the_command_line(command: str, lists: dict[str, Values], *options: str) -
     out = io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["opssight", command, *options, "-o", "json"]),
-        mock.patch.object(sys, "stdin", io.StringIO(json.dumps(lists))),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(lists).encode()))),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(io.StringIO()),
         contextlib.suppress(SystemExit),
@@ -121,3 +122,39 @@ def test_the_textbook_examples_are_the_same_on_the_command_line_and_over_http() 
     assert over_http("detect_anomalies", {"values": fifty}) == on_the_command_line("detect", fifty)  # type: ignore[arg-type]
     history: dict[str, Values] = {"cpu_utilization": [70, 75, 72, 80, 85], "error_rate": [2, 3, 2.5, 4, 3]}
     assert over_http("optimize_thresholds", history) == on_the_command_line("thresholds", history)
+
+
+def test_a_backtest_is_the_same_on_the_command_line_and_over_http(tmp_path: Path) -> None:
+    values: Values = [10.0 + place % 4 for place in range(200)]
+    values[150:155] = [50.0] * 5
+    labels = [{"start": 150 * 60, "end": 155 * 60}]
+    file = tmp_path / "incidents.json"
+    file.write_text(json.dumps(labels))
+    cases: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+        (("--method", "RobustZScore", "--sensitivity", "5"), {"method": "RobustZScore", "sensitivity": 5}),
+        (("--threshold", "40", "--for", "2m"), {"threshold": 40, "for_seconds": 120}),
+        (
+            ("--estimator", "Percentile", "--set", "percentile=99", "--refit", "10m"),
+            {"estimator": "Percentile", "parameters": {"percentile": 99}, "refit_seconds": 600},
+        ),
+    ]
+    for options, request in cases:
+        http = over_http("backtest", {"series": {"a": values}, "incidents": labels, **request})
+        assert http["episodes"] == 1
+        assert http == on_the_command_line("backtest", {"a": values}, "--incidents", str(file), *options)
+
+
+def test_patterns_are_the_same_on_the_command_line_and_over_http() -> None:
+    rows = [
+        {
+            "timestamp": f"2023-11-14T{hour:02d}:{minute:02d}:00Z",
+            "resource_type": "Pod",
+            "message": f"OOMKilled pod-{hour}",
+        }
+        for hour in range(11)
+        for minute in (0, 20, 40)
+    ]
+    end = "2023-11-14T12:00:00Z"
+    http = over_http("find_patterns", {"incidents": rows, "end": end})
+    assert http["summary"]["incidents"] == 33
+    assert http == on_the_command_line("patterns", rows, "-", "--end", end)  # type: ignore[arg-type]
