@@ -56,7 +56,7 @@ tools: $(STAMP) # the tests need them, the demo does not
 test: tools ## Everything that can be checked on one machine
 	@$(MAKE) --no-print-directory -j2 lint layers types
 	@echo "==> tests, on real servers"
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests  # most of them wait for servers
 
 e2e: $(STAMP) ## The whole product on a real node: needs root and Debian packages, and names those that are missing
 	@$(BIN)/python -m node missing || { echo "make e2e: this machine lacks what is named above; nothing was tested"; exit 1; }
