@@ -303,7 +303,7 @@ def test_a_million_rows_are_answered(tmp_path: Path) -> None:
         answer = server.ask("POST", "/v1/find_patterns", f'{{"incidents":[{rows}]}}'.encode(), seconds=250)
         assert answer.status == 200, answer.body[:300]
         assert answer.json["summary"]["incidents"] == pytest.approx(86_400 / 3, abs=10)
-        assert until(lambda: server.metric('opssight_serve_workers_ended_total{reason="large"}') == 1)
+        assert until(lambda: server.metric('opssight_serve_workers_ended_total{reason="large"}') >= 1, seconds=90)
         row = b'{"start":1}'
         more = server.ask("POST", "/v1/find_patterns", b'{"incidents":[' + (row + b",") * 1_000_000 + row + b"]}")
         assert (more.status, "1,000,001; allowed are 1,000,000" in more.detail) == (413, True)
