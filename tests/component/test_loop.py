@@ -165,7 +165,7 @@ def test_a_spec_change_takes_effect_at_once_and_suspend_says_so(
 
 ODD: dict[str, tuple[dict[str, Any], str, str]] = {
     "a typo in PromQL": ({"expr": "sum(lever"}, "InvalidQuery", "parse"),
-    "a query that Prometheus alone refuses": ({"expr": 'lever{case="CASE"} * on(case) (lever or lever)'}, "Reconciled", ""),
+    "a join with itself": ({"expr": 'lever{case="CASE"} * on(case) (lever or lever)'}, "Reconciled", ""),
     "an empty result": ({"expr": "no_such_metric"}, "NoData", "recent sample"),
     "not a number": ({"expr": 'lever{case="CASE"} / 0 - lever{case="CASE"} / 0'}, "NoData", "recent sample"),
     "infinity": ({"expr": 'lever{case="CASE"} / 0'}, "NoData", "recent sample"),
