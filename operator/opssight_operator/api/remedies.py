@@ -91,7 +91,8 @@ REMEDY: dict[Reason, str] = {
         "set guardrails.min or guardrails.max."
     ),
     Reason.INPUT_CUT: (
-        "Read the message. A limit of the operator can be raised (OPSSIGHT_REPORT_MAX_EVENTS, "
+        "Read the message. Where Prometheus has nothing of the namespace, give the alerts the label that the source "
+        "enforces. A limit of the operator can be raised (OPSSIGHT_REPORT_MAX_EVENTS, "
         "OPSSIGHT_REPORT_MAX_DETECTORS); spec.inputs says what is read."
     ),
 }

@@ -100,6 +100,8 @@ def evaluate(
         end=due.end,
     )
     cut = list(observation.cut)
+    if observation.alerts is not None and observation.alerts.since is None:
+        cut.append("Prometheus has neither ALERTS nor up of this namespace, so that alerts are unknown, not absent")
     seen = _limited(seen, due, settings, cut)
     analysis = _analysed(report, seen, due, table, observation, cut)
     files = _files(report, analysis, table)

@@ -411,3 +411,16 @@ async def test_a_report_that_was_kept_but_not_told_of_is_made_again_in_its_place
     assert operator.reports() == ["opssight-prep-morning-20260106-0600"]
     assert plan.status.last_report.incidents == 1
     assert len([event for _, event in operator.world.events if event.reason == "ReportMade"]) == 1
+
+
+async def test_a_prometheus_that_knows_nothing_of_the_namespace_is_no_calm():
+    world = a_world()
+    world.matrix = lambda expr, start, end, step: Frame(
+        (times := np.arange(start, end + 1, step)), np.empty((times.size, 0)), ()
+    )
+    operator = Operator(world, a_report(schedule={"type": "Once"}, inputs={"alerts": {}}))
+    plan = await operator.look(TUESDAY)
+    complete = next(c for c in plan.status.conditions if c.type == "Complete")
+    assert (complete.status, complete.reason) == ("False", "InputCut")
+    assert "unknown, not absent" in complete.message
+    assert plan.status.dump()["inputs"] == [{"name": "Alerts", "incidents": 0}]
