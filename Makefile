@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/opssight-operator:$(VERSION)
 SOURCES := operator detectors localcluster demo node tests benchmarks charts image
 
-.PHONY: help demo test check lint types layers generated unit setup cluster tools e2e chaos generate clean
+.PHONY: help demo test check lint types layers generated unit setup cluster tools e2e chaos soak generate clean
 .PHONY: locks audit image image-check sbom release
 
 help: ## Show what can be made
@@ -66,6 +66,9 @@ e2e: $(STAMP) ## The whole product on a real node: needs root and Debian package
 
 chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about 40 minutes)
 	@OPSSIGHT_CHAOS_SECONDS=60 OPSSIGHT_KILLS=100 $(BIN)/python -m pytest tests/component/test_faults.py tests/component/test_crash.py
+
+soak: cluster ## 5,000 resources at 30 s for a quarter of an hour, beside kopf timers (about 40 minutes); SOAK= for options
+	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
 generate: $(STAMP) ## Write crds/, deploy/, the chart's tables and the generated docs anew
 	@$(BIN)/python -m opssight_operator.api.schema
