@@ -62,7 +62,7 @@ e2e: $(STAMP) ## The whole product on a real node: needs root and Debian package
 	@$(BIN)/python -m node missing || { echo "make e2e: this machine lacks what is named above; nothing was tested"; exit 1; }
 	@$(BIN)/python -m node images
 	@echo "==> the whole product, on a node of this machine"
-	@$(BIN)/python -m pytest -v tests/e2e
+	@$(BIN)/python -m pytest -v -s tests/e2e
 
 chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about 40 minutes)
 	@OPSSIGHT_CHAOS_SECONDS=60 OPSSIGHT_KILLS=100 $(BIN)/python -m pytest tests/component/test_faults.py tests/component/test_crash.py
