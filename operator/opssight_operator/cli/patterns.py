@@ -14,10 +14,9 @@ from . import options as o
 class ReportFormat(StrEnum):
     """How a report is written."""
 
-    MARKDOWN = "markdown"
+    MARKDOWN = "md"
     HTML = "html"
     JSON = "json"
-    YAML = "yaml"
 
 
 def patterns(
@@ -28,12 +27,9 @@ def patterns(
         list[str] | None,
         typer.Option("--column", metavar="FIELD=COLUMN", help="The column of a field, where it has an unusual name."),
     ] = None,
-    lookback_hours: Annotated[float, typer.Option(help="How long the window is; older incidents are history.")] = 24.0,
+    lookback: Annotated[str, typer.Option(help="How long the window is; older incidents are history.")] = "24h",
     end: Annotated[str | None, typer.Option(help="When the window ends; now if not given.")] = None,
-    time_zone: Annotated[
-        str | None,
-        typer.Option(help="Zone of the hours in the report and of times without an offset; UTC if not given."),
-    ] = None,
+    time_zone: Annotated[str, typer.Option(help="Zone of the report, and of times without an offset.")] = "UTC",
     section: Annotated[list[str] | None, typer.Option(help="Only this section; repeat.")] = None,
     level: Annotated[float, typer.Option(help="The chance of any false claim on data without patterns.")] = 0.05,
     title: Annotated[str, typer.Option(help="The title.")] = "Pattern report",
@@ -50,29 +46,15 @@ def patterns(
     \b
     opssight patterns incidents.csv
     opssight patterns incidents.csv --column severity=prio --column message=text --time-zone Europe/Berlin
-    opssight patterns incidents.json --lookback-hours 168 -o html > report.html
+    opssight patterns incidents.json --lookback 7d -o html > report.html
 
     Only a start is needed; other columns are found by their usual names.
     Exits with 0, with 1 when there are highlights and --exit-code was given, and with 2 when the input is bad.
     """
-    from . import finding, writing
+    from . import reporting
 
-    report, zone = finding.found(
-        file,
-        columns=columns or [],
-        lookback_hours=lookback_hours,
-        end=end,
-        time_zone=time_zone,
-        sections=section,
-        level=level,
-        title=title,
-        previous=previous,
-    )
-    if output is ReportFormat.HTML:
-        typer.echo(finding.html(report, zone), nl=False)
-    elif output is ReportFormat.MARKDOWN:
-        typer.echo(finding.markdown(report), nl=False)
-    else:
-        typer.echo(writing.written(output.value, finding.plain(report), ""))
+    asked = reporting.Asked(lookback, end, time_zone, title, tuple(section or ()), level, 1, previous)
+    report, zone = reporting.from_table(file, columns or [], asked, until_now=True)
+    typer.echo(reporting.text_of(report, zone, output.value), nl=False)
     if exit_code and report.highlights:
         raise typer.Exit(o.EXIT_FINDINGS)

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from pydantic import ValidationError
 from opssight_detectors.patterns.evidence import Window
 from opssight_detectors.patterns.incidents import Incidents
 from opssight_detectors.patterns.plain import to_plain
-from opssight_detectors.patterns.readers import read_csv, read_json
 from opssight_detectors.patterns.report import Report, analyse
 from opssight_detectors.patterns.sections import SECTIONS
 from opssight_detectors.patterns.tables import incidents_from_columns, incidents_from_records
@@ -34,6 +32,8 @@ from opssight_operator.errors import OpsSightError
 from opssight_operator.settings import Settings
 
 from .errors import BadInput
+from .progress import working
+from .tables import bytes_of, named, records_or_columns
 
 MINUTE = 60.0
 TOKEN = "token"  # noqa: S105 - the name of a key
@@ -65,16 +65,17 @@ class Prometheus:
     token_file: Path | None = None
 
 
-def from_table(file: Path, columns: Sequence[str], asked: Asked) -> tuple[Report, ZoneInfo]:
-    """A report on a file of incidents; it ends behind the newest of them unless ``asked`` says when."""
+def from_table(file: Path, columns: Sequence[str], asked: Asked, *, until_now: bool = False) -> tuple[Report, ZoneInfo]:
+    """A report on a file of incidents; it ends behind the newest of them, or now, unless ``asked`` says when."""
     zone, now = _zone(asked.time_zone), time.time()
     names = dict(_column(text) for text in columns)
-    try:
-        incidents = _incidents(file, names, zone, now)
-    except ValueError as error:
-        raise BadInput(f"{file}: {error}") from None
+    with working("reading the table"):
+        try:
+            incidents = _incidents(file, names, zone, now)
+        except ValueError as error:
+            raise BadInput(f"{named(file)}: {error}") from None
     newest = math.floor(float(incidents.start[-1]) / MINUTE + 1) * MINUTE
-    end = _moment(asked.end, newest, zone)
+    end = _moment(asked.end, now if until_now else newest, zone)
     return _report(incidents, end, None, asked, zone), zone
 
 
@@ -86,7 +87,8 @@ def from_prometheus(source: Prometheus, asked: Asked) -> tuple[Report, ZoneInfo]
     history_start = start - _seconds("--history", source.history, smallest=0.0)
     try:
         alerts = AlertsInput(matchers=list(source.matchers), step=source.step)
-        seen = asyncio.run(_fetched(source, alerts, history_start, end))
+        with working("reading the alerts"):
+            seen = asyncio.run(_fetched(source, alerts, history_start, end))
     except ValidationError as error:
         raise BadInput(_first(error)) from None
     except OpsSightError as error:
@@ -109,18 +111,20 @@ def text_of(report: Report, zone: ZoneInfo, form: str) -> str:
 
 
 def _report(incidents: Incidents, end: float, history_start: float | None, asked: Asked, zone: ZoneInfo) -> Report:
+    window, previous = Window(end - _seconds("--lookback", asked.lookback), end), _previous(asked.previous)
     try:
-        return analyse(
-            incidents,
-            Window(end - _seconds("--lookback", asked.lookback), end),
-            title=asked.title,
-            history_start=history_start,
-            zone=zone,
-            sections=asked.sections or tuple(SECTIONS),
-            level=asked.level,
-            previous=_previous(asked.previous),
-            min_support=asked.min_support,
-        ).report
+        with working("looking for patterns"):
+            return analyse(
+                incidents,
+                window,
+                title=asked.title,
+                history_start=history_start,
+                zone=zone,
+                sections=asked.sections or tuple(SECTIONS),
+                level=asked.level,
+                previous=previous,
+                min_support=asked.min_support,
+            ).report
     except (KeyError, TypeError, AttributeError):
         if asked.previous is None:
             raise
@@ -131,37 +135,10 @@ def _report(incidents: Incidents, end: float, history_start: float | None, asked
 
 def _incidents(file: Path, names: Mapping[str, str], zone: ZoneInfo, now: float) -> Incidents:
     given_zone = zone if zone.key != "UTC" else None
-    if file.suffix.lower() == ".parquet":
-        return incidents_from_columns(_parquet(file), now=now, names=names, time_zone=given_zone)
-    data = _bytes(file)
-    is_json = file.suffix.lower() in (".json", ".jsonl", ".ndjson") or data.lstrip()[:1] in (b"{", b"[")
-    if is_json:
-        return incidents_from_records(read_json(data), now=now, names=names, time_zone=given_zone)
-    return incidents_from_columns(read_csv(data), now=now, names=names, time_zone=given_zone)
-
-
-def _bytes(file: Path) -> bytes:
-    if str(file) == "-":
-        return sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode()
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}") from None
-
-
-def _parquet(file: Path) -> dict[str, list[object]]:
-    try:
-        import pyarrow.lib
-        import pyarrow.parquet
-    except ImportError:
-        raise BadInput(f"{file} needs pyarrow: pip install 'opssight-operator[parquet]', or give CSV") from None
-    try:
-        found: dict[str, list[object]] = pyarrow.parquet.read_table(file).to_pydict()
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
-    except pyarrow.lib.ArrowException as error:
-        raise BadInput(f"{file} is no Parquet file: {error}") from None
-    return found
+    table = records_or_columns(file)
+    if isinstance(table, Mapping):
+        return incidents_from_columns(table, now=now, names=names, time_zone=given_zone)
+    return incidents_from_records(table, now=now, names=names, time_zone=given_zone)
 
 
 async def _fetched(source: Prometheus, alerts: AlertsInput, start: float, end: float) -> AlertsSeen:
@@ -172,7 +149,7 @@ async def _fetched(source: Prometheus, alerts: AlertsInput, start: float, end: f
     async def secret(_: str) -> Mapping[str, str]:
         if source.token_file is None:
             return {}
-        return {TOKEN: base64.b64encode(_bytes(source.token_file).strip()).decode()}
+        return {TOKEN: base64.b64encode(bytes_of(source.token_file).strip()).decode()}
 
     reference = {"bearerToken": {"secretRef": {"name": "file", "key": TOKEN}}}
     spec: dict[str, Any] = {
@@ -198,7 +175,7 @@ def _previous(file: Path | None) -> Mapping[str, Any] | None:
     if file is None:
         return None
     try:
-        found = json.loads(_bytes(file))
+        found = json.loads(bytes_of(file))
     except ValueError:
         raise BadInput(f"{file} is no JSON of a report") from None
     if not isinstance(found, dict) or not found:

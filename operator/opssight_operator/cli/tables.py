@@ -20,12 +20,12 @@ def records_or_columns(path: Path) -> Mapping[str, Sequence[Any]] | Sequence[Map
     """The table as columns or as records; ``BadInput`` for what is none."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return parquet_columns(path)
-    data = _bytes(path)
+    data = bytes_of(path)
     try:
         looks_like_json = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
         return read_json(data) if looks_like_json else read_csv(data)
     except ValueError as error:
-        raise BadInput(f"{_named(path)}: {error}") from None
+        raise BadInput(f"{named(path)}: {error}") from None
 
 
 def incident_spans(path: Path | None) -> list[tuple[float, float]] | None:
@@ -39,22 +39,23 @@ def incident_spans(path: Path | None) -> list[tuple[float, float]] | None:
         else {name: [row.get(name) for row in table] for name in ("start", "end") if any(name in row for row in table)}
     )
     if "start" not in columns:
-        raise BadInput(f"{_named(path)} has no column start; it must have start and end")
+        raise BadInput(f"{named(path)} has no column start; it must have start and end")
     try:
         start = parse_times(columns["start"], "start", None)
         end = parse_times(columns["end"], "end", None) if "end" in columns else start
     except ValueError as error:
-        raise BadInput(f"{_named(path)}: {error}") from None
+        raise BadInput(f"{named(path)}: {error}") from None
     end = np.where(np.isfinite(end), end, start)
     if not np.isfinite(start).all():
-        raise BadInput(f"row {int(np.flatnonzero(~np.isfinite(start))[0]) + 1} of {_named(path)} has no start")
+        raise BadInput(f"row {int(np.flatnonzero(~np.isfinite(start))[0]) + 1} of {named(path)} has no start")
     wrong = np.flatnonzero(end < start)
     if len(wrong):
-        raise BadInput(f"row {int(wrong[0]) + 1} of {_named(path)} ends before it starts")
+        raise BadInput(f"row {int(wrong[0]) + 1} of {named(path)} ends before it starts")
     return list(zip(start.tolist(), end.tolist(), strict=True))
 
 
-def _bytes(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """A file, or stdin for ``-``; ``BadInput`` when it cannot be read or is too large."""
     if str(path) == "-":
         if sys.stdin is None or sys.stdin.isatty():
             raise BadInput("stdin is empty: it needs a table of incidents")
@@ -69,5 +70,6 @@ def _bytes(path: Path) -> bytes:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _named(path: Path) -> str:
+def named(path: Path) -> str:
+    """The file as a sentence names it."""
     return "stdin" if str(path) == "-" else str(path)

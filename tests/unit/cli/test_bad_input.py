@@ -32,9 +32,9 @@ TABLES: dict[str, tuple[bytes, tuple[str, ...], str]] = {
     "an unknown zone": (ROW.encode(), ("--time-zone", "Berlin"), "Berlin"),
     "an unknown section": (ROW.encode(), ("--section", "weather"), "weather"),
     "a level of certainty": (ROW.encode(), ("--level", "1"), "level"),
-    "a lookback of nothing": (ROW.encode(), ("--lookback-hours", "0"), "--lookback-hours is 0"),
+    "a lookback of nothing": (ROW.encode(), ("--lookback", "0s"), "--lookback is 0s"),
     "an end that is none": (ROW.encode(), ("--end", "soon"), "--end"),
-    "a report before that is none": (ROW.encode(), ("--previous", "-"), "no pattern report"),
+    "a report before that is none": (ROW.encode(), ("--previous", "-"), "no JSON of a report"),
 }
 
 
