@@ -296,7 +296,7 @@ def test_a_connection_that_idles_is_closed(tmp_path: Path) -> None:
 
 def test_a_million_rows_are_answered(tmp_path: Path) -> None:
     with ServeProcess(
-        tmp_path, max_body_bytes=100_000_000, max_seconds=240, worker_recycle_bytes=200_000_000
+        tmp_path, max_body_bytes=100_000_000, max_seconds=240, worker_recycle_bytes=110_000_000
     ) as server:
         start = time.time() - 3_000_000
         rows = ",".join(f'{{"start":{start + i * 3:.0f},"severity":"low","kind":"Pod"}}' for i in range(1_000_000))
