@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shlex
 import subprocess
@@ -139,3 +140,21 @@ def test_what_the_page_shows_is_what_is_printed(playground: Path, command: str, 
 def test_every_command_has_its_section_on_the_page() -> None:
     for command in (*COMMANDS, "serve"):
         assert f"## `opssight {command}`" in PAGE
+
+
+def test_long_work_shows_a_bar_on_a_terminal_and_nothing_elsewhere(playground: Path) -> None:
+    command = [BIN / "opssight", "backtest", "--csv", "latency.csv", "--column", "p99", "--refit", "5m"]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, cwd=playground, check=False, timeout=60)
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # that is how the end of a terminal reads
+            break
+        seen += piece
+    os.close(ours)
+    assert b"walking through the history" in seen
+    piped = subprocess.run(command, capture_output=True, cwd=playground, check=False, timeout=60)
+    assert (piped.stdout, piped.stderr) == (done.stdout, b"")
