@@ -12,6 +12,7 @@ from opssight_operator.reconcile.ports import Owner
 
 from .client import APPLY, KubeApi
 from .failures import ApiFailure, ours
+from .owned import owner_reference, read, remove
 from .ownership import Standing, standing
 
 
@@ -41,14 +42,7 @@ class ConfigMaps:
             raise NameConflict(
                 f"{place} exists and belongs to somebody else; rename this resource or delete that object"
             )
-        reference = {
-            "apiVersion": owner.api_version,
-            "kind": owner.kind,
-            "name": owner.name,
-            "uid": owner.uid,
-            "controller": True,
-            "blockOwnerDeletion": False,
-        }
+        reference = owner_reference(owner)
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -80,32 +74,7 @@ class ConfigMaps:
 
     async def remove(self, owner: Owner, name: str) -> None:
         """Delete the ConfigMap if ``owner`` owns it, exactly the one that was looked at."""
-        found = await self._get(owner.namespace, name)
-        if found is None or standing(found, owner) is not Standing.OURS:
-            return
-        metadata = found["metadata"]
-        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-        try:
-            await self._api.request(
-                "DELETE",
-                document_path(owner.namespace, name),
-                body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions},
-                what=f"delete ConfigMap {owner.namespace}/{name}",
-            )
-        except ApiFailure as failure:
-            if failure.status != 404:
-                raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
+        await remove(self._api, document_path(owner.namespace, name), f"ConfigMap {owner.namespace}/{name}", owner)
 
     async def _get(self, namespace: str, name: str) -> dict[str, Any] | None:
-        try:
-            return await self._api.request(
-                "GET", document_path(namespace, name), what=f"read ConfigMap {namespace}/{name}"
-            )
-        except ApiFailure as failure:
-            if failure.status == 404:
-                return None
-            raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
+        return await read(self._api, document_path(namespace, name), f"ConfigMap {namespace}/{name}")

@@ -13,6 +13,7 @@ from opssight_operator.reconcile.ports import Owner
 
 from .client import APPLY, KubeApi
 from .failures import ApiFailure, ours
+from .owned import owner_reference, read, remove
 from .ownership import Standing, our_part, standing
 from .rule_status import refusals
 
@@ -65,16 +66,7 @@ class PrometheusRules:
                 "name": rule.name,
                 "namespace": owner.namespace,
                 "labels": dict(rule.labels),
-                "ownerReferences": [
-                    {
-                        "apiVersion": owner.api_version,
-                        "kind": owner.kind,
-                        "name": owner.name,
-                        "uid": owner.uid,
-                        "controller": True,
-                        "blockOwnerDeletion": False,
-                    }
-                ],
+                "ownerReferences": [owner_reference(owner)],
             },
             "spec": {"groups": [dict(group) for group in rule.groups]},
         }
@@ -96,33 +88,8 @@ class PrometheusRules:
             raise ours(error) from error
 
     async def remove(self, owner: Owner, name: str) -> None:
-        """Delete the object if ``owner`` owns it, exactly the one that was looked at."""
-        found = await self._get(owner.namespace, name)
-        if found is None or standing(found, owner) is not Standing.OURS:
-            return
-        metadata = found["metadata"]
-        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-        try:
-            await self._api.request(
-                "DELETE",
-                rule_path(owner.namespace, name),
-                body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions},
-                what=f"delete PrometheusRule {owner.namespace}/{name}",
-            )
-        except ApiFailure as failure:
-            if failure.status != 404:
-                raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
+        """Delete the PrometheusRule if ``owner`` owns it, exactly the one that was looked at."""
+        await remove(self._api, rule_path(owner.namespace, name), f"PrometheusRule {owner.namespace}/{name}", owner)
 
     async def _get(self, namespace: str, name: str) -> dict[str, Any] | None:
-        try:
-            return await self._api.request(
-                "GET", rule_path(namespace, name), what=f"read PrometheusRule {namespace}/{name}"
-            )
-        except ApiFailure as failure:
-            if failure.status == 404:
-                return None
-            raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
+        return await read(self._api, rule_path(namespace, name), f"PrometheusRule {namespace}/{name}")

@@ -1,0 +1,52 @@
+"""Objects that a resource owns, of whatever kind: how they name their owner, are read and are removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opssight_operator.reconcile.ports import Owner
+
+from .client import KubeApi
+from .failures import ApiFailure, ours
+from .ownership import Standing, standing
+
+
+def owner_reference(owner: Owner) -> dict[str, Any]:
+    """It carries the uid, so that garbage collection removes the object with the operator dead too."""
+    return {
+        "apiVersion": owner.api_version,
+        "kind": owner.kind,
+        "name": owner.name,
+        "uid": owner.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+async def read(api: KubeApi, path: str, place: str) -> dict[str, Any] | None:
+    """The object at ``path``, None when there is none; ``place`` names it in errors."""
+    try:
+        return await api.request("GET", path, what=f"read {place}")
+    except ApiFailure as failure:
+        if failure.status == 404:
+            return None
+        raise ours(failure) from failure
+    except Exception as error:
+        raise ours(error) from error
+
+
+async def remove(api: KubeApi, path: str, place: str, owner: Owner) -> None:
+    """Delete the object if ``owner`` owns it, exactly the one that was looked at."""
+    found = await read(api, path, place)
+    if found is None or standing(found, owner) is not Standing.OURS:
+        return
+    metadata = found["metadata"]
+    preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+    try:
+        await api.request("DELETE", path, body=body, what=f"delete {place}")
+    except ApiFailure as failure:
+        if failure.status != 404:
+            raise ours(failure) from failure
+    except Exception as error:
+        raise ours(error) from error
