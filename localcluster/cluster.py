@@ -47,6 +47,8 @@ class Options:
     seed: int = 1
     """Of the shop's history."""
     apiserver_flags: Sequence[str] = ()
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    """Of the API server, such as ``{"ShardedListAndWatch": True}``; the others are as Kubernetes has them."""
     prometheus_flags: Sequence[str] = ()
 
 
@@ -147,7 +149,9 @@ class Cluster:
         self._places, self._began = places, began
         options = self.options
         self._span = Span.ending_at(began, options.history_days, options.history_step) if options.history_days else None
-        self._control_plane = ControlPlane(self._supervision, ports, self.options.apiserver_flags)
+        self._control_plane = ControlPlane(
+            self._supervision, ports, self.options.apiserver_flags, self.options.feature_gates
+        )
         self.prometheus = self._new_prometheus("prometheus", "", places.prometheus, self.options.prometheus_flags)
         self.prometheus_old: Prometheus | None = None
         """Prometheus 2.42, once ``start_prometheus_old`` was called."""

@@ -12,7 +12,7 @@ from typing import Literal
 from .errors import ClusterError
 
 GO_SOURCES = Path(__file__).resolve().parent / "go"
-KUBERNETES = "1.35.4"
+KUBERNETES = "1.36.3"
 STRIP = "-s -w"
 
 

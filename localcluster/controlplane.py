@@ -26,12 +26,18 @@ class Ports:
 
 
 class ControlPlane:
-    """The three servers under a supervisor; ``apiserver_flags`` are added to kube-apiserver's."""
+    """The three servers under a supervisor; ``apiserver_flags`` and ``feature_gates`` are kube-apiserver's."""
 
-    def __init__(self, supervision: Supervision, ports: Ports, apiserver_flags: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        supervision: Supervision,
+        ports: Ports,
+        apiserver_flags: Sequence[str] = (),
+        feature_gates: Mapping[str, bool] | None = None,
+    ) -> None:
         self.supervision = supervision
         self.ports = ports
-        self.apiserver_flags = tuple(apiserver_flags)
+        self.apiserver_flags = (*apiserver_flags, *servers.feature_gates(feature_gates or {}))
         self.pki = pki.Pki(supervision.state / "pki")
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .pki import Pki
@@ -24,6 +24,12 @@ def etcd(program: Path, data: Path, client_port: int, peer_port: int) -> list[st
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
     ]
+
+
+def feature_gates(gates: Mapping[str, bool]) -> list[str]:
+    """The flag that turns features on and off; none where there is nothing to turn."""
+    turned = ",".join(f"{name}={str(on).lower()}" for name, on in sorted(gates.items()))
+    return [f"--feature-gates={turned}"] if turned else []
 
 
 def kube_apiserver(program: Path, pki: Pki, port: int, etcd_port: int, extra: Sequence[str]) -> list[str]:

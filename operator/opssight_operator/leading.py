@@ -22,7 +22,7 @@ from .adapters.prometheus.sources import Sources
 from .adapters.recorder import EventRecorder
 from .adapters.telemetry import Telemetry
 from .controllers.kinds import KINDS
-from .controllers.registry import build_registry, kopf_settings
+from .controllers.registry import build_registry, kopf_settings, shard_selector
 from .controllers.runtime import Runtime
 from .core.conventions import EVENT_CONTROLLER
 from .errors import OpsSightError
@@ -168,12 +168,15 @@ class Leading:
         await self._runtime.scheduler.stop(self._settings.shutdown_seconds * 0.5)
         kopf_stops.set()
 
+    async def _uids(self, kind: str) -> set[str]:
+        return await self._lookups.uids(kind, self._settings.namespaces, shard_selector(kind, self._settings))
+
     async def _sweep(self) -> None:
         """Now and then, forget resources whose deletion no event told of."""
         while not self._stopping.is_set():
             await pause(self._stopping, self._settings.sweep_seconds)
             try:
-                await self._runtime.sweep(lambda kind: self._lookups.uids(kind, self._settings.namespaces))
+                await self._runtime.sweep(self._uids)
             except OpsSightError as error:
                 log.warning("deleted resources could not be looked for", extra={"error": str(error)})
 

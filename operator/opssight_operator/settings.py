@@ -23,6 +23,7 @@ class Settings:
     lease_name: str = "opssight-operator"
     shards: int = 1  # by uid, each with its own replicas and Lease
     shard: int = 0  # which of them this replica serves, from 0
+    offer_shard_selector: bool = True  # to the API server, which may then send a shard nothing but its own
     lease_seconds: float = 15.0  # a replica that has not renewed for so long is dead
     renew_seconds: float = 4.0
     shutdown_seconds: float = 8.0  # what a graceful stop may take

@@ -115,6 +115,12 @@ class Telemetry:
             "opssight_scheduler_waiting", "Resources that are due and wait for room.", registry=self.registry
         )
         self._resources = Gauge("opssight_resources", "Resources that are watched.", ("kind",), registry=self.registry)
+        self._foreign = Counter(
+            "opssight_foreign_events",
+            "Events of resources of other shards, which the API server could have kept back.",
+            ("kind",),
+            registry=self.registry,
+        )
         self._leader = Gauge("opssight_leader", "1 while this replica leads.", registry=self.registry)
         self._shard = Gauge("opssight_shard", "Shard that this replica serves, from 0.", registry=self.registry)
         self._shards = Gauge("opssight_shards", "Shards that there are, as this replica knows.", registry=self.registry)
@@ -144,6 +150,10 @@ class Telemetry:
         """Say how many resources of a kind there are."""
         self._resources.labels(kind).set(count)
         self._reconciles.labels(kind, str(Reason.INTERNAL_ERROR))  # counted from 0, or nobody sees the first defect
+
+    def foreign(self, kind: str) -> None:
+        """Count one event of a resource that another shard serves."""
+        self._foreign.labels(kind).inc()
 
     def lagged(self, seconds: float) -> None:
         """Say how late the newest run was started."""

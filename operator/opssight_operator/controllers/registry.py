@@ -11,6 +11,7 @@ from typing import Any
 import kopf
 
 from opssight_operator.api import GROUP, VERSION
+from opssight_operator.core.sharding import selector_of
 from opssight_operator.settings import Settings
 
 from .kinds import KINDS
@@ -65,7 +66,17 @@ def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     own.watching.server_timeout = 300
     own.watching.client_timeout = 310
     own.watching.reconnect_backoff = 1
+    for kind in KINDS.values():
+        if selector := shard_selector(kind.name, settings):
+            own.watching.shard_selectors[GROUP, VERSION, kind.plural] = selector
     return own
+
+
+def shard_selector(kind: str, settings: Settings) -> str:
+    """What the API server is asked for of a kind; empty: everything. An older one ignores it and sends everything."""
+    if settings.shards == 1 or not settings.offer_shard_selector or kind == "MetricsSource":  # which all shards use
+        return ""
+    return selector_of(settings.shard, settings.shards)
 
 
 def _watch(runtime: Runtime, kind: str) -> Callable[..., Any]:

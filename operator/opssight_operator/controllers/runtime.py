@@ -57,6 +57,10 @@ class Counters(Protocol):
         """How many resources of a kind there are."""
         ...
 
+    def foreign(self, kind: str) -> None:
+        """An event of a resource that another shard serves."""
+        ...
+
     def lagged(self, seconds: float) -> None:
         """How late a run was started."""
         ...
@@ -114,6 +118,7 @@ class Runtime:
         key = key_of(kind, body)
         ours = shard_of(body["metadata"]["uid"], self._settings.shards) == self._settings.shard
         if not ours and kind != "MetricsSource":
+            self._counters.foreign(kind)
             self._forget(key)  # if there was one of that name, it is gone
             return
         try:

@@ -103,6 +103,7 @@ def test_the_operator_tells_of_its_own_work_under_the_names_that_are_documented(
     telemetry.reconciled("AnomalyDetector", "Reconciled", 0.2)
     telemetry.held("Cooldown")
     telemetry.watched("AnomalyDetector", 7)
+    telemetry.foreign("AnomalyDetector")
     telemetry.lagged(0.5)
     telemetry.coalesced(3)
     telemetry.queried("default", "ok", 0.01)
@@ -118,6 +119,7 @@ def test_the_operator_tells_of_its_own_work_under_the_names_that_are_documented(
         ("opssight_scheduler_lag_seconds", {}, 0.5),
         ("opssight_scheduler_waiting", {}, 4.0),
         ("opssight_resources", {"kind": "AnomalyDetector"}, 7.0),
+        ("opssight_foreign_events_total", {"kind": "AnomalyDetector"}, 1.0),
         ("opssight_leader", {}, 1.0),
     ]
     for name, labels, value in expected:

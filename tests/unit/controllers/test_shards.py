@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import NAMESPACE_OID, uuid5
 
 from builders import a_detector, a_source
-from opssight_operator.core.sharding import shard_of
+from opssight_operator.api import PLURALS
+from opssight_operator.controllers.kinds import KINDS
+from opssight_operator.controllers.registry import kopf_settings, shard_selector
+from opssight_operator.core.sharding import selector_of, shard_of
 from opssight_operator.settings import Settings
 from unit.controllers.test_runtime import DETECTOR, a_world
 from unit.controllers.world import World, body_of
 from virtual_time import in_virtual_time
 
 SHARDS = 3
-NAMES = [f"d{number}" for number in range(20)]
+NAMES = [str(uuid5(NAMESPACE_OID, str(number))) for number in range(20)]  # ranges of FNV split what differs in full
 
 
 def served_by(shard: int) -> World:
@@ -40,6 +44,21 @@ def test_every_resource_is_run_by_exactly_one_shard() -> None:
         serving = [shard for shard, world in enumerate(worlds) if world.written(name)]
         assert serving == [shard_of(f"uid-of-{name}", SHARDS)]
     assert sum(world.resources["AnomalyDetector"] for world in worlds if "AnomalyDetector" in world.resources) == 20
+    for world in worlds:
+        assert world.foreign == {"AnomalyDetector": 20 - world.resources.get("AnomalyDetector", 0)}
+
+
+def test_a_shard_asks_the_api_server_for_its_own_and_for_every_source() -> None:
+    asked = kopf_settings(Settings(shard=1, shards=SHARDS)).watching.shard_selectors
+    plurals = {PLURALS[kind] for kind in KINDS if kind != "MetricsSource"}
+    assert {selector.any_name for selector in asked} == plurals
+    assert set(asked.values()) == {selector_of(1, SHARDS)}
+    assert shard_selector("MetricsSource", Settings(shard=1, shards=SHARDS)) == ""
+
+
+def test_a_single_shard_and_one_that_must_not_offer_ask_for_everything() -> None:
+    assert not kopf_settings(Settings()).watching.shard_selectors
+    assert not kopf_settings(Settings(shard=1, shards=SHARDS, offer_shard_selector=False)).watching.shard_selectors
 
 
 def test_a_source_is_known_to_all_and_reported_by_one() -> None:
@@ -73,8 +92,8 @@ def test_a_source_of_another_shard_that_goes_is_forgotten() -> None:
 
 def test_a_resource_that_comes_back_in_another_shard_leaves_this_one() -> None:
     """Deleted and made anew under its name, while nobody watched: the new uid belongs elsewhere."""
-    mine = next(name for name in (f"uid-{n}" for n in range(99)) if shard_of(name, SHARDS) == 0)
-    theirs = next(name for name in (f"uid-{n}" for n in range(99)) if shard_of(name, SHARDS) == 1)
+    mine = next(name for name in NAMES if shard_of(name, SHARDS) == 0)
+    theirs = next(name for name in NAMES if shard_of(name, SHARDS) == 1)
     world = a_world(settings=Settings(shard=0, shards=SHARDS))
 
     async def run() -> None:

@@ -43,6 +43,7 @@ class World:
     fetched: list[tuple[float, str]] = field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     resources: dict[str, int] = field(default_factory=dict)
+    foreign: Counter[str] = field(default_factory=Counter)
     order: list[str] = field(default_factory=list)
     documents: dict[str, Document] = field(default_factory=dict)
     document_error: OpsSightError | None = None
@@ -246,6 +247,9 @@ class _Counters:
 
     def watched(self, kind: str, count: int) -> None:
         self.world.resources[kind] = count
+
+    def foreign(self, kind: str) -> None:
+        self.world.foreign[kind] += 1
 
     def lagged(self, seconds: float) -> None:
         pass

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import localcluster
 import pytest
-from localcluster import ClusterError, build, pki, toolchain
+from localcluster import ClusterError, build, pki, servers, toolchain
 from localcluster.components import COMPONENTS, providing, select
 from localcluster.ports import free_ports
 from localcluster.processes import Identity, tail
@@ -33,7 +33,7 @@ def test_the_tool_stands_alone() -> None:
 def test_a_cached_program_is_found_again_only_for_the_same_sources_flags_and_compiler() -> None:
     first = COMPONENTS[0]
     key = first.key("go1.26.8")
-    assert key.startswith("controlplane-1.35.4-")
+    assert key.startswith("controlplane-1.36.3-")
     assert key == first.key("go1.26.8")
     assert (
         len(
@@ -56,6 +56,11 @@ def test_optional_components_are_built_when_named_and_unknown_ones_refused() -> 
         ClusterError, match=r"'etcd'.*optional components are alertmanager, argocd, coredns, helm, node"
     ):
         select(["etcd"])
+
+
+def test_feature_gates_are_one_flag_and_none_where_nothing_is_turned() -> None:
+    assert servers.feature_gates({}) == []
+    assert servers.feature_gates({"B": False, "A": True}) == ["--feature-gates=A=true,B=false"]
 
 
 def test_a_missing_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

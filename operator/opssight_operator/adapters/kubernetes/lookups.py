@@ -35,15 +35,19 @@ class Lookups:
         path = f"/apis/{API_VERSION}/{PLURALS['MetricsSource']}"
         return list((await self._api.send("GET", path, what="list MetricsSources")).get("items", []))
 
-    async def uids(self, kind: str, namespaces: Sequence[str] = ()) -> set[str]:
-        """The uids of all resources of a kind that there are now, in some namespaces or in all."""
+    async def uids(self, kind: str, namespaces: Sequence[str] = (), shard_selector: str = "") -> set[str]:
+        """The uids of all resources of a kind that there are now, in some namespaces or in all.
+
+        With ``shard_selector`` an API server that knows it leaves out those of other shards.
+        """
         scoped = [f"namespaces/{name}/" for name in namespaces] if namespaces and kind != "MetricsSource" else [""]
+        asked = [("limit", str(PAGE)), *([("shardSelector", shard_selector)] if shard_selector else [])]
         found: set[str] = set()
         for scope in scoped:
             path = f"/apis/{API_VERSION}/{scope}{PLURALS[kind]}"
             following = ""
             while True:
-                query = [("limit", str(PAGE)), *([("continue", following)] if following else [])]
+                query = [*asked, *([("continue", following)] if following else [])]
                 page = await self._api.send("GET", path, query=query, accept=METADATA, what=f"list {PLURALS[kind]}")
                 found.update(item["metadata"]["uid"] for item in page.get("items", []))
                 following = page.get("metadata", {}).get("continue", "")
