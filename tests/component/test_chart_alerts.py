@@ -19,6 +19,7 @@ RULES: dict[str, dict[str, Any]] = {
 }
 POD = 'namespace="opssight-system",job="opssight-operator",instance="a"'
 OTHER = POD.replace('"a"', '"b"')
+REPORT = f'{POD.replace("opssight-system", "shop")},report="morning"'
 LENGTH = 180  # minutes of every series
 AT = "2h30m"
 
@@ -138,6 +139,15 @@ CASES = {
     "more episodes than predicted": Case("OpsSightThresholdMissesItsPromise", outcome(7), 1),
     "fewer episodes than predicted": Case("OpsSightThresholdMissesItsPromise", outcome(0), 1),
     "as many episodes as predicted": Case("OpsSightThresholdMissesItsPromise", outcome(6), 0),
+    "a report that was due an hour ago": Case(
+        "OpsSightReportOverdue", constant("opssight_report_next_timestamp_seconds", 90 * 60, REPORT), 1
+    ),
+    "a report that was due a minute ago": Case(
+        "OpsSightReportOverdue", constant("opssight_report_next_timestamp_seconds", 149 * 60, REPORT), 0
+    ),
+    "a report of tomorrow": Case(
+        "OpsSightReportOverdue", constant("opssight_report_next_timestamp_seconds", 86_400, REPORT), 0
+    ),
     "resources in order": Case("OpsSightResourcesNeedTheirOwner", total("Reconciled", 1), 0),
 }
 

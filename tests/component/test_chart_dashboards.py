@@ -45,7 +45,7 @@ def filled(expr: str) -> str:
     """The query as Grafana sends it with all values chosen."""
     for name, value in {"$__rate_interval": "1m", "[1d:5m]": "[1m:1s]", "$job": ".*", "$namespace": ".*"}.items():
         expr = expr.replace(name, value)
-    expr = re.sub(r"\$(detector|policy)\b", ".*", expr)
+    expr = re.sub(r"\$(detector|policy|report)\b", ".*", expr)
     assert "$" not in expr, expr
     return expr
 
@@ -111,7 +111,7 @@ def test_no_two_panels_lie_over_each_other(name: str) -> None:
 
 
 def test_the_dashboards_have_addresses_of_their_own() -> None:
-    assert len({board["uid"] for board in BOARDS.values()}) == len(BOARDS) == 3
+    assert len({board["uid"] for board in BOARDS.values()}) == len(BOARDS) == 4
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +130,15 @@ def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     view.apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": {"timeout": "5s", "maxSeries": 500}})
     view.apply("AnomalyDetector", "boards", detector("boards"))
     view.apply("ThresholdPolicy", "boards", policy("boards"))
+    source = {"name": "loop"}
+    view.apply("PatternReport", "boards", {"sourceRef": source, "schedule": {"type": "Once"}})
+    view.apply("PatternReport", "boards-daily", {"sourceRef": source})
     running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator")).start()
     cluster.add_scrape_target("opssight", f"127.0.0.1:{running.metrics_port}", interval="1s", honor_labels=True)
     try:
         view.reaches("adet", "boards", "Reconciled")
         view.reaches("tpol", "boards", "Reconciled")
+        view.reaches("prep", "boards", "Reconciled")
         cluster.prometheus.wait_until('count(opssight_threshold_simulated_episodes_per_week{namespace="boards"}) > 0')
         cluster.prometheus.wait_until("min(count_over_time(opssight_leader[1m])) >= 5")
         yield running
@@ -159,20 +163,18 @@ def test_every_metric_that_is_asked_for_is_exported(operator: OperatorProcess) -
 
 @pytest.mark.parametrize("expr", QUERIES)
 def test_prometheus_answers_every_query(cluster: Cluster, operator: OperatorProcess, expr: str) -> None:
-    cluster.prometheus.query(filled(expr))
+    assert cluster.prometheus.query(filled(expr)) is not None, "a query that it refuses raises"
 
 
 SILENT = re.compile(r"increase\(opssight_missed|InternalError|thresholds_held|episodes_(fewest|most)|observed|> 1$")
+"""What should not be, or takes a day: empty in an operator that has just begun and works."""
 
 
-@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("name", [name for name, (_, expr) in PANELS.items() if not SILENT.search(expr)])
 def test_no_panel_of_a_working_operator_is_empty(cluster: Cluster, operator: OperatorProcess, name: str) -> None:
-    """But for those that show what should not be, or what takes a day."""
-    _, expr = PANELS[name]
-    if SILENT.search(expr):
-        return
-    eventually(f"samples of {filled(expr)}", lambda: cluster.prometheus.query(filled(expr)), seconds=20)
+    expr = filled(PANELS[name][1])
+    assert eventually(f"samples of {expr}", lambda: cluster.prometheus.query(expr), seconds=20)
 
 
 def test_a_folder_of_boards_is_what_the_release_carries() -> None:
-    assert {Path(name).stem for name in BOARDS} == {"operator", "detectors", "thresholds"}
+    assert {Path(name).stem for name in BOARDS} == {"operator", "detectors", "thresholds", "reports"}

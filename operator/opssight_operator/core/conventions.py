@@ -33,6 +33,7 @@ REPORT_INCIDENTS_GAUGE = "opssight_report_incidents"
 REPORT_HIGHLIGHTS_GAUGE = "opssight_report_highlights"
 REPORT_FINDINGS_GAUGE = "opssight_report_findings"
 REPORT_TIME_GAUGE = "opssight_report_timestamp_seconds"
+REPORT_NEXT_GAUGE = "opssight_report_next_timestamp_seconds"
 RESOURCE_GAUGES = (
     (SCORE_GAUGE, "Score of the newest point: 0 as expected, 1 at the boundary, above 1 anomalous."),
     (EXPECTED_GAUGE, "Expected value of the newest point, in the unit of the metric."),
@@ -51,6 +52,7 @@ RESOURCE_GAUGES = (
     (REPORT_HIGHLIGHTS_GAUGE, "Highlights of the newest report."),
     (REPORT_FINDINGS_GAUGE, "Findings of the newest report, by section."),
     (REPORT_TIME_GAUGE, "End of the time that the newest report is about, as a Unix time."),
+    (REPORT_NEXT_GAUGE, "When the next report is due, as a Unix time; in the past while it cannot be made."),
 )
 
 RULE_NAME_PREFIX = {"AnomalyDetector": "opssight-adet", "ThresholdPolicy": "opssight-tpol"}

@@ -23,6 +23,7 @@ from .conventions import (
     REPORT_FINDINGS_GAUGE,
     REPORT_HIGHLIGHTS_GAUGE,
     REPORT_INCIDENTS_GAUGE,
+    REPORT_NEXT_GAUGE,
     REPORT_TIME_GAUGE,
     SCORE_GAUGE,
     SIMULATED_GAUGE,
@@ -88,12 +89,14 @@ def _held(policy: ThresholdPolicy, threshold: ThresholdStatus, now: float) -> fl
 
 
 def report_gauges(report: PatternReport, status: PatternReportStatus) -> tuple[Gauge, ...]:
-    """What the newest report has; nothing before there is one."""
+    """When the next report is due, and what the newest one has."""
     last = status.last_report
-    if last is None:
-        return ()
     own = {"namespace": report.metadata.namespace, "report": report.metadata.name}
+    due = () if status.next_run_at is None else (Gauge(REPORT_NEXT_GAUGE, own, seconds_of(status.next_run_at)),)
+    if last is None:
+        return due
     return (
+        *due,
         Gauge(REPORT_INCIDENTS_GAUGE, own, last.incidents),
         Gauge(REPORT_HIGHLIGHTS_GAUGE, own, len(status.highlights)),
         Gauge(REPORT_TIME_GAUGE, own, seconds_of(last.to)),

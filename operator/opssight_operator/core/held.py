@@ -137,7 +137,7 @@ def _plan(
         status_changed=_changed(resource, status),
         rule=KeepRule(),
         events=ready_events(previous, conditions),
-        gauges=_held_gauges(resource, now),
+        gauges=_held_gauges(resource, status, now),
         outcome=str(ready.reason) if ready else str(fallback.reason),
         retry_after=retry_after,
     )
@@ -148,11 +148,11 @@ def _changed(resource: Kind, status: Any) -> bool:
     return meaning(resource.status) != meaning(status)
 
 
-def _held_gauges(resource: Kind, now: float) -> tuple[Gauge, ...] | None:
+def _held_gauges(resource: Kind, status: Any, now: float) -> tuple[Gauge, ...] | None:
     if isinstance(resource, ThresholdPolicy):
         return held_threshold_gauges(resource, now)
     if isinstance(resource, PatternReport):
-        return report_gauges(resource, resource.status)
+        return report_gauges(resource, status)
     return () if isinstance(resource, AnomalyDetector) else None
 
 

@@ -9,21 +9,14 @@ from typing import Any
 
 from opssight_detectors.patterns.evidence import Window
 from opssight_detectors.patterns.plain import to_plain
-from opssight_detectors.patterns.report import Analysis, LongKnown, Report, analyse
+from opssight_detectors.patterns.report import Analysis, LongKnown, analyse
 from opssight_detectors.patterns.sections import SECTIONS
 
 from ..api.base import seconds
 from ..api.conditions import ConditionType, Reason
 from ..api.event_reasons import EventReason
 from ..api.pattern_report import PatternReport
-from ..api.report_status import (
-    MAX_HIGHLIGHT,
-    MAX_HIGHLIGHTS,
-    KeptReport,
-    PatternReportStatus,
-    ReadInput,
-    SectionFindings,
-)
+from ..api.report_status import PatternReportStatus
 from ..settings import Settings
 from .conditions import Verdict, shortened, with_verdicts
 from .events import ready_events
@@ -46,7 +39,8 @@ from .report_documents import (
 from .report_incidents import ALERTS, AlertsSeen, Gathered, gathered
 from .report_journal import DETECTORS, EVENTS, Journal, dumped, kept
 from .report_schedule import DueReport, Timetable
-from .timing import rfc3339, whole_second
+from .report_telling import count_words, event_words, inputs_words, told_status
+from .timing import rfc3339
 
 LONGEST_WAIT = 3600.0  # seconds after which a schedule is looked at again, whatever the clock did
 JOURNAL_BYTES = 700 * 1024
@@ -107,16 +101,16 @@ def evaluate(
     files = _files(report, analysis, table)
     name = document_name(report.metadata.name, due.label)
     documents = packed(report.metadata.name, name, files)
-    status = _told(report, analysis.report, seen, due, name, len(documents), now)
+    status = told_status(report, analysis.report, seen, due, name, len(documents), now)
     kept_names = {one for each in status.history for one in part_names(each.name, each.parts)}
     before = [one for each in report.status.history for one in part_names(each.name, each.parts)]
     remove = tuple(dict.fromkeys(one for one in before if one not in kept_names))
     complete = (
         Verdict("False", Reason.INPUT_CUT, "; ".join(cut))
         if cut
-        else Verdict("True", Reason.EVERYTHING_READ, _inputs_words(seen))
+        else Verdict("True", Reason.EVERYTHING_READ, inputs_words(seen))
     )
-    told = Event("Normal", EventReason.REPORT_MADE, shortened(_event_words(status, spec.lookback)), "Report")
+    told = Event("Normal", EventReason.REPORT_MADE, shortened(event_words(status, spec.lookback)), "Report")
     return _plan(report, status, Documents((*documents, *state), remove), complete, (told,), table, now, settings)
 
 
@@ -184,41 +178,6 @@ def _files(report: PatternReport, analysis: Analysis, table: Timetable) -> dict[
     return files
 
 
-def _told(
-    report: PatternReport, made: Report, seen: Gathered, due: DueReport, name: str, parts: int, now: float
-) -> PatternReportStatus:
-    newest = KeptReport(
-        name=name,
-        parts=parts,
-        at=whole_second(now),
-        from_=rfc3339(due.start),
-        to=rfc3339(due.end),
-        incidents=made.summary.incidents,
-        digest=f"sha256:{made.digest}",
-        generation=report.metadata.generation,
-    )
-    older = [one for one in report.status.history if one.name != name]
-    highlights = dict.fromkeys(shortened(sentence, MAX_HIGHLIGHT) for sentence in made.highlights)
-    return report.status.model_copy(
-        update={
-            "last_report": newest,
-            "highlights": list(highlights)[:MAX_HIGHLIGHTS],
-            "sections": [SectionFindings(name=one.name, findings=len(one.findings)) for one in made.sections],
-            "inputs": [
-                ReadInput.model_validate(
-                    {
-                        "name": one.name,
-                        "incidents": one.incidents,
-                        "since": None if one.since is None else whole_second(one.since),
-                    }
-                )
-                for one in seen.inputs
-            ],
-            "history": [newest, *older][: report.spec.history_limit],
-        }
-    )
-
-
 def _plan(
     report: PatternReport,
     status: PatternReportStatus,
@@ -237,7 +196,7 @@ def _plan(
     else:
         last = status.last_report
         ready = Verdict(
-            "True", Reason.RECONCILED, f"{_count(last.incidents)} from {last.from_} to {last.to}{following}"
+            "True", Reason.RECONCILED, f"{count_words(last.incidents)} from {last.from_} to {last.to}{following}"
         )
     verdicts = {ConditionType.READY: ready, ConditionType.COMPLETE: complete}
     conditions = with_verdicts(previous, verdicts, generation=generation, now=now)
@@ -288,17 +247,3 @@ def _journal_document(report: PatternReport, journal: Journal, stored: str | Non
         return ()
     name = report.metadata.name
     return (Document(document_name(name, "journal"), owned_labels(name), {JOURNAL: text}),)
-
-
-def _count(incidents: int) -> str:
-    return f"{incidents} incident{'' if incidents == 1 else 's'}"
-
-
-def _inputs_words(seen: Gathered) -> str:
-    return ", ".join(f"{_count(one.incidents)} from {one.name}" for one in seen.inputs)
-
-
-def _event_words(status: PatternReportStatus, lookback: str) -> str:
-    incidents = status.last_report.incidents if status.last_report else 0
-    best = f": {status.highlights[0]}" if status.highlights else ""
-    return f"{_count(incidents)} in {lookback}{best}"

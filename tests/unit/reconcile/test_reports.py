@@ -111,6 +111,10 @@ WARNING = WarningEvent(
 TUESDAY = MONDAY + DAY
 
 
+def exported(operator: Operator) -> dict[str, float]:
+    return {gauge.name: gauge.value for gauge in operator.world.gauges["morning"]}
+
+
 def ready(plan: Plan[Any]) -> tuple[str, str]:
     return next((c.status, c.reason) for c in plan.status.conditions if c.type == "Ready")
 
@@ -122,7 +126,7 @@ async def test_a_new_report_says_when_it_will_be_made_and_reads_no_alerts_until_
     assert plan.status.next_run_at == rfc3339(TUESDAY)
     assert operator.world.fetched == []
     assert operator.reports() == []
-    assert operator.world.gauges["morning"] == ()
+    assert exported(operator) == {"opssight_report_next_timestamp_seconds": TUESDAY}
     assert plan.retry_after == 900.0, "Events are written down meanwhile"
 
 
@@ -221,6 +225,7 @@ async def test_what_fails_is_tried_again_and_made_for_the_time_that_it_was_due()
     assert ready(plan) == ("Unknown", "PrometheusUnreachable")
     assert plan.retry_after == 5.0
     assert plan.status.last_report is None
+    assert exported(operator) == {"opssight_report_next_timestamp_seconds": TUESDAY}, "which makes it overdue"
     operator.world.fetch_error = None
     plan = await operator.look(TUESDAY + 4000)
     assert plan.status.last_report is not None
@@ -268,6 +273,7 @@ async def test_suspended_time_is_left_out():
     await operator.look(MONDAY + HOUR)
     operator.change(suspend=True)
     assert ready(await operator.look(MONDAY + 2 * HOUR)) == ("True", "Suspended")
+    assert exported(operator) == {}, "nothing is due, so nothing can be overdue"
     operator.change()
     plan = await operator.look(TUESDAY + HOUR)
     assert operator.reports() == []
