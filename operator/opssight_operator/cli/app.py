@@ -14,6 +14,7 @@ from .completion import COMPLETE, completion
 from .detect import detect, explain, methods
 from .diff import diff
 from .errors import BadInput
+from .inputs import reads_input
 from .options import EXIT_BAD_INPUT, EXIT_FINDINGS, VALUES
 from .patterns import patterns
 from .reports import reports
@@ -30,10 +31,10 @@ app = typer.Typer(
     add_completion=False,  # the command of that name prints it
 )
 
-app.command(context_settings=VALUES)(detect)
-app.command(context_settings=VALUES)(explain)
-app.command(context_settings=VALUES)(thresholds)
-app.command(context_settings=VALUES)(backtest)
+app.command(context_settings=VALUES)(reads_input(detect))
+app.command(context_settings=VALUES)(reads_input(explain))
+app.command(context_settings=VALUES)(reads_input(thresholds, last="14d"))
+app.command(context_settings=VALUES)(reads_input(backtest, last="14d"))
 app.command()(patterns)
 app.command()(methods)
 

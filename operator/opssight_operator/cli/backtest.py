@@ -8,26 +8,16 @@ from typing import Annotated
 import typer
 
 from . import options as o
+from .inputs import Input
 
 
 def backtest(
-    values: o.Values = None,
+    given: Input,
+    *,
     manifest: Annotated[
         Path | None,
         typer.Option("--manifest", "-f", metavar="FILE", help="An AnomalyDetector or ThresholdPolicy to try."),
     ] = None,
-    csv: o.CsvFile = None,
-    parquet: o.ParquetFile = None,
-    column: o.Column = None,
-    time_column: o.TimeColumn = None,
-    json: o.JsonFile = None,
-    prometheus: o.PrometheusUrl = None,
-    query: o.Query = None,
-    last: o.Last = "14d",
-    step: o.Resolution = None,
-    token_file: o.TokenFile = None,
-    ca_file: o.CaFile = None,
-    max_series: o.MaxSeries = 500,
     method: Annotated[
         str | None, typer.Option(help="The method to try; ZScore if neither it, an estimator nor a threshold is given.")
     ] = None,
@@ -63,10 +53,7 @@ def backtest(
     """
     from . import backtesting, writing
 
-    given = o.Input(
-        values, csv, parquet, column, time_column, json, prometheus, query, last, step, token_file, ca_file, max_series
-    )
-    settings = [*(parameters or []), *([] if sensitivity is None else [f"sensitivity={sensitivity}"])]
+    settings = o.settings(parameters, sensitivity)
     chosen = backtesting.Choice(
         method=method,
         direction=direction.value,

@@ -21,8 +21,8 @@ from opssight_operator.core.backtest import Backtest, Walk, backtest_detector, b
 
 from .detection import method_named, parameters_given
 from .errors import BadInput
+from .inputs import Input
 from .learning import estimator_given
-from .options import Input
 from .progress import working
 from .samples import Samples, gathered, seconds_of
 from .tables import incident_spans

@@ -7,22 +7,12 @@ from typing import Annotated
 import typer
 
 from . import options as o
+from .inputs import Input
 
 
 def detect(
-    values: o.Values = None,
-    csv: o.CsvFile = None,
-    parquet: o.ParquetFile = None,
-    column: o.Column = None,
-    time_column: o.TimeColumn = None,
-    json: o.JsonFile = None,
-    prometheus: o.PrometheusUrl = None,
-    query: o.Query = None,
-    last: o.Last = "7d",
-    step: o.Resolution = None,
-    token_file: o.TokenFile = None,
-    ca_file: o.CaFile = None,
-    max_series: o.MaxSeries = 500,
+    given: Input,
+    *,
     method: o.MethodName = "ZScore",
     sensitivity: o.Sensitivity = None,
     parameters: o.Parameters = None,
@@ -44,10 +34,7 @@ def detect(
     """
     from . import detection, samples, writing
 
-    given = o.Input(
-        values, csv, parquet, column, time_column, json, prometheus, query, last, step, token_file, ca_file, max_series
-    )
-    settings = [*(parameters or []), *([] if sensitivity is None else [f"sensitivity={sensitivity}"])]
+    settings = o.settings(parameters, sensitivity)
     found = detection.detect(samples.gathered(given), method=method, given=settings, direction=direction.value)
     for note in found.notes:
         typer.echo(note, err=True)
@@ -57,23 +44,12 @@ def detect(
 
 
 def explain(
-    values: o.Values = None,
+    given: Input,
+    *,
     at: Annotated[
         str | None, typer.Option(help="The point: its index from 0, or its time. Without it the highest score.")
     ] = None,
     series: Annotated[str | None, typer.Option(help="The list, where there are several.")] = None,
-    csv: o.CsvFile = None,
-    parquet: o.ParquetFile = None,
-    column: o.Column = None,
-    time_column: o.TimeColumn = None,
-    json: o.JsonFile = None,
-    prometheus: o.PrometheusUrl = None,
-    query: o.Query = None,
-    last: o.Last = "7d",
-    step: o.Resolution = None,
-    token_file: o.TokenFile = None,
-    ca_file: o.CaFile = None,
-    max_series: o.MaxSeries = 500,
     method: o.MethodName = "ZScore",
     sensitivity: o.Sensitivity = None,
     parameters: o.Parameters = None,
@@ -91,10 +67,7 @@ def explain(
     """
     from . import explaining, samples, writing
 
-    given = o.Input(
-        values, csv, parquet, column, time_column, json, prometheus, query, last, step, token_file, ca_file, max_series
-    )
-    settings = [*(parameters or []), *([] if sensitivity is None else [f"sensitivity={sensitivity}"])]
+    settings = o.settings(parameters, sensitivity)
     told = explaining.explained(
         samples.gathered(given), at=at, series=series, method=method, given=settings, direction=direction.value
     )

@@ -16,7 +16,7 @@ from opssight_operator.errors import OpsSightError
 
 from . import reading
 from .errors import BadInput
-from .options import Input
+from .inputs import Input
 from .progress import working
 from .samples import DEFAULT_STEP, Samples, seconds_of
 

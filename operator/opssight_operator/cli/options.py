@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -90,20 +89,6 @@ PageOutput = Annotated[
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something is found.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """Where the numbers come from: one of these."""
-
-    values: list[str] | None = None
-    csv: Path | None = None
-    parquet: Path | None = None
-    column: str | None = None
-    time_column: str | None = None
-    json: Path | None = None
-    prometheus: str | None = None
-    query: str | None = None
-    last: str = "7d"
-    step: str | None = None
-    token_file: Path | None = None
-    ca_file: Path | None = None
-    max_series: int = 500
+def settings(parameters: list[str] | None, sensitivity: str | None) -> list[str]:
+    """What ``--set`` was given, with ``--sensitivity`` as one of them."""
+    return [*(parameters or []), *([] if sensitivity is None else [f"sensitivity={sensitivity}"])]

@@ -13,7 +13,7 @@ from opssight_operator.api.durations import seconds
 
 from . import reading
 from .errors import BadInput
-from .options import Input
+from .inputs import Input
 from .reading import Series
 
 FloatArray = NDArray[np.float64]

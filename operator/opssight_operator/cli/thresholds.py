@@ -7,22 +7,12 @@ from typing import Annotated
 import typer
 
 from . import options as o
+from .inputs import Input
 
 
 def thresholds(
-    values: o.Values = None,
-    csv: o.CsvFile = None,
-    parquet: o.ParquetFile = None,
-    column: o.Column = None,
-    time_column: o.TimeColumn = None,
-    json: o.JsonFile = None,
-    prometheus: o.PrometheusUrl = None,
-    query: o.Query = None,
-    last: o.Last = "14d",
-    step: o.Resolution = None,
-    token_file: o.TokenFile = None,
-    ca_file: o.CaFile = None,
-    max_series: o.MaxSeries = 500,
+    given: Input,
+    *,
     estimator: Annotated[
         str,
         typer.Option(help="Percentile, DecayingHistogram, PeaksOverThreshold, AlertBudget or ExceedanceRate."),
@@ -56,17 +46,14 @@ def thresholds(
     """
     from . import learning, samples, writing
 
-    given = o.Input(
-        values, csv, parquet, column, time_column, json, prometheus, query, last, step, token_file, ca_file, max_series
-    )
     chosen = learning.estimator_given(estimator, parameters or [], percentile=percentile, margin=margin)
     found = samples.gathered(given)
-    learned = learning.learn(found, chosen, bound=bound.value, step=step)
-    if step is not None or found.times is not None:
+    learned = learning.learn(found, chosen, bound=bound.value, step=given.step)
+    if given.step is not None or found.times is not None:
         from .simulating import AlertOptions
 
         rule = AlertOptions(
-            step or samples.DEFAULT_STEP, alert_for, keep_firing_for, start, time_zone, current, bound.value
+            given.step or samples.DEFAULT_STEP, alert_for, keep_firing_for, start, time_zone, current, bound.value
         )
         learned = learning.with_simulation(learned, found, rule)
     for note in learned.notes:

@@ -20,8 +20,8 @@ from opssight_operator.errors import OpsSightError
 
 from .backtesting import Choice, Tried, walk_over
 from .errors import BadInput
+from .inputs import Input
 from .manifests import documents
-from .options import Input
 from .progress import working
 from .samples import Samples, gathered
 from .tables import incident_spans
