@@ -18,6 +18,7 @@ from .adapters.kubernetes.documents import ConfigMaps
 from .adapters.kubernetes.lookout import Lookout
 from .adapters.kubernetes.lookups import Lookups
 from .adapters.kubernetes.patches import PatchTargets
+from .adapters.kubernetes.shared_rules import SharedRules
 from .adapters.prometheus.sources import Sources
 from .adapters.recorder import EventRecorder
 from .adapters.telemetry import Telemetry
@@ -71,6 +72,7 @@ class Leading:
             targets=PatchTargets(api),
             documents=ConfigMaps(api),
             lookout=Lookout(api),
+            shared_rules=SharedRules(api),
         )
         self._runtime = Runtime(ports, self._sources, telemetry, settings)
         self._tasks: list[asyncio.Task[None]] = []

@@ -136,7 +136,10 @@ ACCEPTED: dict[str, Manifest] = {
             "timeZone": "America/Argentina/Buenos_Aires",
         },
         outcome={"action": "Report", "after": "12h", "until": "2w", "hold": "0s"},
-        delivery={"mode": "Record", "record": {"ruleLabels": {"release": "prometheus"}}},
+        delivery={
+            "mode": "Record",
+            "record": {"ruleLabels": {"release": "prometheus"}, "sharedObject": "thresholds.shop"},
+        },
     ),
     "a policy that renders its alert, with everything": policy(
         perLabels=["service"],
@@ -564,6 +567,18 @@ REFUSED: dict[str, Refused] = {
     "a level of recovery at the threshold": Refused(
         policy(alert={"name": "A"}, delivery={"mode": "Render", "render": {"recover": {"margin": "0"}}}),
         ("spec.delivery.render.recover.margin", '"0"', "above 0"),
+    ),
+    "a shared object with the name of an object of one resource": Refused(
+        policy(delivery={"mode": "Record", "record": {"sharedObject": "opssight-tpol-a"}}),
+        ("spec.delivery.record.sharedObject", "opssight-tpol-a", "belong to one resource alone"),
+    ),
+    "a shared object whose name is none": Refused(
+        policy(delivery={"mode": "Record", "record": {"sharedObject": "The Thresholds"}}),
+        ("spec.delivery.record.sharedObject", '"The Thresholds"', "must be the name of an object"),
+    ),
+    "a shared object in another mode": Refused(
+        policy(delivery={"record": {"sharedObject": "thresholds"}}),
+        ("spec.delivery", "delivery.mode is Recommend", "only when mode is Record"),
     ),
     "the block of another mode": Refused(
         policy(delivery={"record": {"ruleLabels": {"a": "b"}}}),

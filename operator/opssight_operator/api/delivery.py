@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from .base import AlertLabels, Decimal, Duration, KubeModel, LocalRef, ObjectLabels, PromQL
+from .base import AlertLabels, Decimal, Duration, KubeModel, LocalRef, ObjectLabels, ObjectName, PromQL
 from .validation import Bounds, Rule
 
 DeliveryMode = Literal["Recommend", "Record", "Render", "Patch"]
@@ -21,7 +21,20 @@ class Record(KubeModel):
 
     rule_labels: ObjectLabels = Field(default_factory=dict)
     """ruleLabels are the labels of the PrometheusRule object, for a ruleSelector such as
-    release=kube-prometheus-stack."""
+    release=kube-prometheus-stack; policies that share an object give it the same values."""
+    shared_object: ObjectName | None = None
+    """sharedObject is the name of a PrometheusRule that this policy shares with others of its namespace: all that give
+    the same name record their thresholds in that one object; without it the policy has an object of its own."""
+
+    CEL = (
+        Rule(
+            '!has(self.sharedObject) || !self.sharedObject.matches("^opssight-(adet|tpol)-")',
+            "delivery.record.sharedObject must not begin with opssight-adet- or opssight-tpol-",
+            "delivery.record.sharedObject is {{self.sharedObject}}; names that begin with opssight-adet- or "
+            "opssight-tpol- are those of objects that belong to one resource alone",
+            field=".sharedObject",
+        ),
+    )
 
 
 class VolumeGuard(KubeModel):
@@ -116,7 +129,7 @@ class Delivery(KubeModel):
     """What is done with the threshold."""
 
     mode: DeliveryMode = "Recommend"
-    """mode is Recommend (the default: status and metrics only), Record (an owned PrometheusRule records
+    """mode is Recommend (the default: status and metrics only), Record (an owned or shared PrometheusRule records
     opssight:threshold), Render (an owned PrometheusRule holds the whole alert) or Patch (one number in somebody's
     PrometheusRule is changed)."""
     record: Record | None = None

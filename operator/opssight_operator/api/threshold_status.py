@@ -10,6 +10,7 @@ from .base import (
     Digest,
     KubeModel,
     Number,
+    ObjectName,
     SeriesLabels,
     Time,
     TimeSpan,
@@ -148,5 +149,10 @@ class ThresholdPolicyStatus(KubeModel):
     digest: Digest | None = None
     """digest of the expression, the bound and perLabels that the thresholds speak about; when it changes they start
     anew."""
+    rule_objects: Annotated[list[ObjectName], Field(max_length=16, json_schema_extra=list_set())] = Field(
+        default_factory=list
+    )
+    """ruleObjects are the PrometheusRules that hold the rules of this policy: one, and during a move to another one the
+    one before too."""
     patch: PatchStatus | None = None
     """patch says what was changed in somebody's alert, and how the alert was before."""

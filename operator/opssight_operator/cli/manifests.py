@@ -31,6 +31,7 @@ from opssight_operator.settings import Settings
 
 from .errors import BadInput
 from .reading import text_of
+from .shared_labels import SharedLabels
 
 Spec = AnomalyDetectorSpec | ThresholdPolicySpec | MetricsSourceSpec | PatternReportSpec
 _SPECS: dict[str, type[Spec]] = {
@@ -53,12 +54,13 @@ def check(files: Sequence[Path]) -> Checked:
     """Check every manifest of our kinds in ``files``; others are passed over."""
     lines: list[str] = []
     problems = 0
+    sharing = SharedLabels()
     for file in files:
         for body in documents(file):
             if not str(body.get("apiVersion", "")).startswith(f"{GROUP}/"):
                 continue
             name = f"{body.get('kind')}/{(body.get('metadata') or {}).get('name', '')}"
-            found = list(_problems(body))
+            found = [*_problems(body), *sharing.disagreements(body)]
             problems += len(found)
             lines.extend(f"{file}: {name}: {problem}" for problem in found or ["ok"])
     if not lines:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from opssight_operator.core.held import not_applied
-from opssight_operator.core.plan import ApplyRule, Plan, RemoveRule
+from opssight_operator.core.plan import ApplyRule, LeaveRule, Plan, RemoveRule, RuleIntent
 from opssight_operator.errors import OpsSightError
 from opssight_operator.reconcile.ports import Owner, Ports
 from opssight_operator.settings import Settings
@@ -38,12 +38,22 @@ async def apply(
 
 
 async def _apply_rule(plan: Plan[Any], owner: Owner, ports: Ports) -> None:
-    if isinstance(plan.rule, ApplyRule):
-        await ports.rules.apply(owner, plan.rule.rule)
-    elif isinstance(plan.rule, RemoveRule):
-        await ports.rules.remove(owner, plan.rule.name)
+    for intent in (*plan.before_rule, plan.rule, *plan.after_rule):
+        await _do(intent, owner, ports)
     if plan.patch is not None:
         await ports.targets.patch(owner, plan.patch)
+
+
+async def _do(intent: RuleIntent, owner: Owner, ports: Ports) -> None:
+    match intent:
+        case ApplyRule(rule) if rule.shared:
+            await ports.shared_rules.join(owner, rule)
+        case ApplyRule(rule):
+            await ports.rules.apply(owner, rule)
+        case RemoveRule(name):
+            await ports.rules.remove(owner, name)
+        case LeaveRule(name, uid):
+            await ports.shared_rules.leave(owner.namespace, name, uid)
 
 
 async def _apply_documents(plan: Plan[Any], owner: Owner, ports: Ports) -> None:

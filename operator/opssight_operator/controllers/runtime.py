@@ -21,6 +21,7 @@ from opssight_operator.reconcile.ports import Owner, Ports
 from opssight_operator.settings import Settings
 
 from .apply import apply
+from .departures import Departures
 from .kinds import KINDS, Key, Resource, interval_of, key_of, lanes_of, owner_of, source_of
 from .outcomes import failed, next_delay
 from .scheduler import Scheduler
@@ -99,6 +100,7 @@ class Runtime:
         self._settings = settings
         self._wall_clock = wall_clock
         self._clock = clock
+        self._departures = Departures(ports.shared_rules)
         self._held: dict[Key, _Held] = {}
         self._number: Counter[str] = Counter()
         self.scheduler = Scheduler(
@@ -154,7 +156,7 @@ class Runtime:
         )
 
     def gone(self, kind: str, body: Mapping[str, Any]) -> None:
-        """A resource was deleted; its rule goes by garbage collection, its gauges now."""
+        """A resource was deleted; its rule goes by garbage collection, its gauges and its part of a shared rule now."""
         self._forget(key_of(kind, body))
 
     def _forget(self, key: Key) -> None:
@@ -165,6 +167,7 @@ class Runtime:
         self._number[key[0]] -= known.ours
         self._counters.watched(key[0], self._number[key[0]])
         self._ports.telemetry.clear_gauges(owner_of(key, known.resource))
+        self._departures.start(known.resource)
         if isinstance(known.resource, MetricsSource):
             self._sources.remove(known.resource.metadata.name)
             self._run_dependants(known.resource.metadata.name)

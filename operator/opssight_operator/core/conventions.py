@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FIELD_MANAGER = "opssight"
+SHARED_MANAGER = f"{FIELD_MANAGER}/"  # and the uid of the policy: each part of a shared object has its own manager
 EVENT_CONTROLLER = "opssight.dev/operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "opssight-operator"
@@ -68,3 +69,15 @@ def rule_object_name(kind: str, name: str) -> str:
 def rule_group_name(kind: str, namespace: str, name: str) -> str:
     """Name of the rule group inside it; it carries the namespace, so that it is unique in Prometheus."""
     return f"{RULE_NAME_PREFIX[kind]}-{namespace}-{name}"
+
+
+def shared_group_name(namespace: str, name: str, shared: str) -> str:
+    """Name of a policy's group inside the object ``shared``; another one than in its own object, so that the list of
+    Prometheus tells where a threshold is recorded during a move."""
+    return f"{rule_group_name('ThresholdPolicy', namespace, name)}@{shared}"
+
+
+def policy_of_group(namespace: str, group: str, shared: str) -> str | None:
+    """The name of the policy that such a group belongs to; None for a group of another form."""
+    before, after = rule_group_name("ThresholdPolicy", namespace, ""), f"@{shared}"
+    return group[len(before) : -len(after)] if group.startswith(before) and group.endswith(after) else None

@@ -92,7 +92,9 @@ def not_applied(plan: Plan[Any], resource: Kind, error: Exception, now: float, s
     not kept was not made. What a detector saw is true all the same.
     """
     held = held_plan(resource, error, now, settings)
-    if isinstance(resource, ThresholdPolicy | PatternReport):
+    if isinstance(resource, ThresholdPolicy):
+        return _with_places(held, resource, plan)
+    if isinstance(resource, PatternReport):
         return held
     verdicts = {kind: verdict_of(plan.status.conditions, kind) for kind in _kinds(resource)}
     verdicts |= {kind: verdict for kind, verdict in _verdicts(error).items() if kind in (READY, LOADED)}
@@ -109,6 +111,13 @@ def not_applied(plan: Plan[Any], resource: Kind, error: Exception, now: float, s
         outcome=held.outcome,
         retry_after=held.retry_after,
     )
+
+
+def _with_places(held: Plan[Any], resource: ThresholdPolicy, plan: Plan[Any]) -> Plan[Any]:
+    """``held``, which remembers each object that a write without an answer may have reached."""
+    named = list(dict.fromkeys([*plan.status.rule_objects, *resource.status.rule_objects]))
+    status = held.status.model_copy(update={"rule_objects": named})
+    return replace(held, status=status, status_changed=_changed(resource, status))
 
 
 def _plan(

@@ -75,6 +75,7 @@ def _policy(status: ThresholdPolicyStatus) -> object:
         ],
         [(c.at, c.labels, c.from_, c.to) for c in status.history],
         status.digest,
+        status.rule_objects,
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .models import Learned
 
 if TYPE_CHECKING:
+    from .places import Place
     from .targets import Target
 
 FloatArray = NDArray[np.float64]
@@ -70,6 +71,21 @@ class RuleObjectState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SharedRest:
+    """What others have in an object that is shared.
+
+    ``size`` is the bytes of their groups; ``policies`` are the names of the policies that share it; ``labels`` are the
+    labels that they hold: the value, and the names of those who hold it. ``departed`` are the uids of policies that are
+    gone and whose part is still there.
+    """
+
+    size: int = 0
+    policies: tuple[str, ...] = ()
+    labels: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    departed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RuleObservation:
     """The owned rule as it is: the object in Kubernetes and what Prometheus has loaded.
 
@@ -77,7 +93,8 @@ class RuleObservation:
     own object as they stand in Kubernetes (empty when it is absent or foreign): the thresholds recorded in them
     survive a lost status. ``refusals`` are what prometheus-operator says against it; ``unreadable`` is what
     Prometheus says against an expression in it, asked for while it has not loaded the group.
-    ``digest`` is ``core.rules.rule_digest`` of its labels and groups.
+    ``digest`` is ``core.rules.rule_digest`` of its labels and groups. Of a shared object all of this is about our part
+    alone, and ``rest`` is about the others'.
     """
 
     state: RuleObjectState = RuleObjectState.ABSENT
@@ -86,6 +103,7 @@ class RuleObservation:
     loaded: tuple[LoadedRule, ...] | None = None
     refusals: tuple[str, ...] = ()
     unreadable: str = ""
+    rest: SharedRest = SharedRest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +131,8 @@ class PolicyObservation:
 
     ``matchers`` are those that the source enforces on this namespace; ``target`` is the object to patch, None when
     there is none. ``incidents`` has a sample wherever history must teach nothing (``core.exclusion``), ``alerts``
-    wherever the alert that uses the threshold was firing (``core.outcome``).
+    wherever the alert that uses the threshold was firing (``core.outcome``). ``former`` are the other objects that
+    the thresholds still stand in, after a move.
     """
 
     history: Frame
@@ -122,6 +141,7 @@ class PolicyObservation:
     alerts: Frame | None = None
     matchers: Labels = field(default_factory=dict)
     target: Target | None = None
+    former: tuple[tuple[Place, RuleObservation], ...] = ()
 
 
 Flavour = Literal["Prometheus", "Thanos", "Mimir", "VictoriaMetrics", "Unknown"]

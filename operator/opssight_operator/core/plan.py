@@ -34,12 +34,13 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class RuleObject:
-    """A PrometheusRule that we own as a whole: same namespace and owner as the resource."""
+    """A PrometheusRule that we own as a whole, or our part of one: same namespace and owner as the resource."""
 
     name: str
     labels: Mapping[str, str]
     groups: tuple[Mapping[str, Any], ...]
     digest: str  # of labels and groups; equal digests mean that nothing needs to be written
+    shared: bool = False  # then labels and groups are our part of it, beside those of other policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,21 @@ class RemoveRule:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveRule:
+    """Take the part of the policy with this uid out of a shared object; the parts of others stay."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyRule:
     """Make the rule object look like this."""
 
     rule: RuleObject
 
 
-RuleIntent = KeepRule | RemoveRule | ApplyRule
+RuleIntent = KeepRule | RemoveRule | LeaveRule | ApplyRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,10 @@ class Plan(Generic[StatusT]):
     gauges: tuple[Gauge, ...] | None  # None keeps the exported gauges as they are
     outcome: str
     retry_after: float | None = None
+    before_rule: tuple[RuleIntent, ...] = ()  # places to be left, since the rule is loaded where it belongs now
+    after_rule: tuple[
+        RuleIntent, ...
+    ] = ()  # places that are kept equal until then, and parts of policies that are gone
     patch: PatchTarget | None = None
     documents: Documents | None = None
     learned: Mapping[str, Learned] = field(default_factory=dict)  # models to keep for the next evaluation

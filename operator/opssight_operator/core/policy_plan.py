@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..api.conditions import Condition, ConditionType, Reason
 from ..api.event_reasons import EventReason
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_reasons import ThresholdReason
 from ..api.threshold_status import ThresholdChange, ThresholdPolicyStatus
-from ..errors import InvalidSpec, TooMuchData
+from ..errors import InvalidSpec
 from ..settings import Settings
 from .conditions import Verdict, shortened, verdict_of, with_verdicts
 from .delivery import Delivered, deliver, left_behind, owns_rule, with_number_in_place, written_reason
@@ -18,12 +19,15 @@ from .evidence import Groups, groups_of, learn
 from .gauges import quality_gauges, threshold_gauges
 from .loaded import overdue, rule_verdict
 from .meaning import status_changed
+from .moving import departed, kept_equal, last_good, left, loaded_there, standing_in
 from .observation import PolicyObservation, RuleObjectState, RuleObservation
 from .outcome import Watch, with_observed
 from .outcome_verdict import outcome_verdict
+from .places import place_of
 from .plan import Event, KeepRule, Plan, RuleIntent, RuleObject
-from .rules import rule_intent, rule_size
+from .rules import rule_intent
 from .series import described
+from .sharing import Dispute, agreed, check_room, said_of
 from .thresholds import (
     MAX_CHANGES,
     Decision,
@@ -37,7 +41,6 @@ from .thresholds import (
 from .verify import next_look, patience
 from .windows import HistoryWindow
 
-MAX_RULE_BYTES = 400_000  # prometheus-operator drops an object above half a MiB whole
 _LACKS_DATA = (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
 
 
@@ -50,20 +53,23 @@ def evaluate(
     _check_labels(policy, groups, observation.history.n_series)
     evidence = learn(spec, observation.history, groups, observation.incidents, now)
     watch = Watch(observation.alerts, window.start, now, _is_loaded(previous.conditions, observation.rule))
-    known = with_number_in_place(known_before(policy, observation.rule, now), policy, observation, settings)
+    known = with_number_in_place(known_before(policy, last_good(observation), now), policy, observation, settings)
     made = decisions(policy, evidence, known, now, window.interval, watch)
     current = [(decision.labels, decision.level) for decision in made if decision.level is not None]
-    delivered = deliver(policy, current, observation, now, settings)
-    _check_size(delivered.rule)
+    delivered, disputes = _agreed(deliver(policy, current, observation, now, settings), observation.rule)
     intent = _intent(policy, delivered.rule, observation)
-    verdicts = _verdicts(policy, made, groups, delivered, observation)
+    verdicts = _verdicts(policy, made, groups, delivered, observation, disputes)
     if delivered.rule is not None:
         loaded = verdicts[ConditionType.RULE_LOADED]
         verdicts[ConditionType.RULE_LOADED] = overdue(loaded, previous.conditions, now, patience(settings))
     verdicts[ConditionType.AS_PREDICTED] = outcome_verdict(spec, made, now)
     generation = policy.metadata.generation
     conditions = with_verdicts(previous.conditions, verdicts, generation=generation, now=now)
-    learned = {"conditions": conditions, "observed_generation": generation}
+    learned = {
+        "conditions": conditions,
+        "observed_generation": generation,
+        "rule_objects": standing_in(policy, observation, intent),
+    }
     if delivered.patch_status is not None:
         learned["patch"] = delivered.patch_status
     changed = []
@@ -100,7 +106,18 @@ def evaluate(
         outcome=str(verdicts[ConditionType.READY].reason),
         retry_after=next_look(intent, conditions, now, window.interval, settings),
         patch=delivered.patching.write if delivered.patching else None,
+        before_rule=left(policy, observation),
+        after_rule=(*kept_equal(policy, observation, current, now), *departed(policy, observation)),
     )
+
+
+def _agreed(delivered: Delivered, observed: RuleObservation) -> tuple[Delivered, tuple[Dispute, ...]]:
+    """What may be written beside the others; raises ``TooMuchData`` when it would make the object too large."""
+    if delivered.rule is None:
+        return delivered, ()
+    check_room(delivered.rule, observed)
+    rule, disputes = agreed(delivered.rule, observed)
+    return replace(delivered, rule=rule), disputes
 
 
 def _intent(policy: ThresholdPolicy, desired: RuleObject | None, observation: PolicyObservation) -> RuleIntent:
@@ -115,18 +132,24 @@ def _verdicts(
     groups: Groups,
     delivered: Delivered,
     observation: PolicyObservation,
+    disputes: Sequence[Dispute],
 ) -> dict[ConditionType, Verdict]:
     data = _data_available(policy, made, groups, observation)
     known = [d for d in made if d.current is not None]
     records, desired, patching = owns_rule(policy), delivered.rule, delivered.patching
     foreign = records and observation.rule.state is RuleObjectState.FOREIGN
-    conflict = Verdict("False", Reason.NAME_CONFLICT, "the PrometheusRule of our name belongs to somebody else")
+    conflict = Verdict("False", Reason.NAME_CONFLICT, _somebody_elses(policy))
+    disputed = (
+        Verdict("False", Reason.FIELD_CONFLICT, said_of(disputes, desired.name)) if disputes and desired else None
+    )
     if foreign:
         ready = conflict
     elif data.status == "False":
         ready = data
     elif patching is not None and patching.applied.status == "False":
         ready = patching.applied
+    elif disputed is not None:
+        ready = disputed
     else:
         ready = Verdict("True", Reason.RECONCILED, f"{_thresholds(len(known))}{_held(made)}")
     if not known:
@@ -136,7 +159,7 @@ def _verdicts(
         recommended = Verdict(
             "True", Reason.LEARNED, f"{_thresholds(len(known))} learned from {policy.spec.history.window}"
         )
-        applied = conflict if foreign else _applied(policy, made, len(known), desired)
+        applied = conflict if foreign else disputed or _applied(policy, made, len(known), desired)
     if patching is not None:
         applied, loaded = patching.applied, patching.loaded
     elif records and desired is None and not foreign:
@@ -150,6 +173,16 @@ def _verdicts(
         ConditionType.APPLIED: applied,
         ConditionType.RULE_LOADED: loaded,
     }
+
+
+def _somebody_elses(policy: ThresholdPolicy) -> str:
+    place = place_of(policy)
+    if place is None or not place.shared:
+        return "the PrometheusRule of our name belongs to somebody else"
+    return (
+        f"delivery.record.sharedObject: the PrometheusRule {place.name} exists and is not of OpsSight; "
+        "it is left as it is; name another object, or delete that one"
+    )
 
 
 def _data_available(
@@ -212,9 +245,7 @@ def _event(change: ThresholdChange) -> Event:
 def _is_loaded(conditions: Sequence[Condition], observed: RuleObservation) -> bool:
     """Whether Prometheus evaluates what was delivered, so that its alerts are those of the threshold."""
     if observed.state is RuleObjectState.OURS:
-        if not observed.groups:  # somebody has taken our group by force
-            return False
-        return rule_verdict(RuleObject("", {}, observed.groups, ""), observed).status == "True"
+        return loaded_there(observed)
     loaded = verdict_of(conditions, ConditionType.RULE_LOADED)
     return loaded is not None and loaded.status == "True"
 
@@ -229,12 +260,3 @@ def _check_labels(policy: ThresholdPolicy, groups: Groups, series: int) -> None:
     for name, count in groups.without.items():
         if count == series:
             raise InvalidSpec(f"perLabels has {name!r}, but no series of expr has this label; add it to the by clause")
-
-
-def _check_size(desired: RuleObject | None) -> None:
-    if desired is not None and rule_size(desired) > MAX_RULE_BYTES:
-        count = len(desired.groups[0]["rules"])
-        raise TooMuchData(
-            f"{count} thresholds make a PrometheusRule of {rule_size(desired)} bytes, at most {MAX_RULE_BYTES} are "
-            "allowed; choose perLabels with fewer values"
-        )

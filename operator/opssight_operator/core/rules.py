@@ -26,6 +26,7 @@ from .hours import HourTable
 from .literals import numbers_in
 from .numbers import decimal_text
 from .observation import Labels, RuleObjectState, RuleObservation
+from .places import Place, place_of
 from .plan import ApplyRule, KeepRule, RemoveRule, RuleIntent, RuleObject
 
 LabelItems = tuple[tuple[str, str], ...]
@@ -64,10 +65,13 @@ def _annotations(alert: Alert, namespace: str, name: str) -> dict[str, str]:
     return {**made, **alert.annotations}
 
 
-def policy_rule(policy: ThresholdPolicy, thresholds: Iterable[tuple[Labels, Level]], now: float = 0.0) -> RuleObject:
+def policy_rule(
+    policy: ThresholdPolicy, thresholds: Iterable[tuple[Labels, Level]], now: float = 0.0, place: Place | None = None
+) -> RuleObject:
     """One recording rule a threshold: ``opssight:threshold`` with the labels that an alert joins on.
 
     A table of the week follows the hour by itself; ``now`` says from which year on time zones are written down.
+    ``place`` is where the rule is to stand, that of the spec unless it is given.
     """
     meta, seasonal = policy.metadata, policy.spec.seasonal
     own = {"namespace": meta.namespace, "policy": meta.name}
@@ -81,8 +85,18 @@ def policy_rule(policy: ThresholdPolicy, thresholds: Iterable[tuple[Labels, Leve
     ]
     if seasonal is not None:
         rules.insert(0, hour_rule(seasonal.time_zone, now, own))
-    record = policy.spec.delivery.record
-    return rule_object("ThresholdPolicy", meta.namespace, meta.name, rules, record.rule_labels if record else {})
+    record, place = policy.spec.delivery.record, place or place_of(policy)
+    rule_labels = record.rule_labels if record else {}
+    if place is not None and place.shared:
+        return _part(place, rules, rule_labels)
+    return rule_object("ThresholdPolicy", meta.namespace, meta.name, rules, rule_labels)
+
+
+def _part(place: Place, rules: Sequence[Mapping[str, Any]], extra_labels: Mapping[str, str]) -> RuleObject:
+    """One group of a shared object; none of its own labels names an owner, so that policies agree on them."""
+    labels = {**extra_labels, MANAGED_BY_LABEL: MANAGED_BY, OWNER_KIND_LABEL: "ThresholdPolicy"}
+    groups = ({"name": place.group, "rules": list(rules)},)
+    return RuleObject(place.name, labels, groups, rule_digest(labels, groups), shared=True)
 
 
 def threshold_labels(policy: ThresholdPolicy, labels: Labels) -> dict[str, str]:
@@ -151,9 +165,9 @@ def rule_digest(labels: Mapping[str, str], groups: Sequence[Mapping[str, Any]]) 
     return digest([dict(labels), [dict(group) for group in groups]])
 
 
-def rule_size(rule: RuleObject) -> int:
-    """Bytes of the groups; prometheus-operator drops an object above half a MiB whole."""
-    return len(json.dumps([dict(group) for group in rule.groups], ensure_ascii=False).encode())
+def groups_size(groups: Sequence[Mapping[str, Any]]) -> int:
+    """Bytes of ``spec.groups``; prometheus-operator drops an object above half a MiB whole."""
+    return len(json.dumps([dict(group) for group in groups], ensure_ascii=False).encode())
 
 
 def rule_intent(kind: str, name: str, desired: RuleObject | None, observed: RuleObservation) -> RuleIntent:

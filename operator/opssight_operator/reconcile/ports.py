@@ -80,6 +80,22 @@ class RuleStore(Protocol):
         ...
 
 
+class SharedRuleStore(Protocol):
+    """PrometheusRules that several policies of a namespace share, each with a part of its own."""
+
+    async def observe(self, owner: Owner, name: str) -> RuleObservation:
+        """The owner's part of the object; foreign when the object has no part of any policy."""
+        ...
+
+    async def join(self, owner: Owner, rule: RuleObject) -> None:
+        """Make the owner's part look like ``rule``; raises ``ConflictError`` and ``TooMuchData``."""
+        ...
+
+    async def leave(self, namespace: str, name: str, uid: str) -> None:
+        """Take the part of the policy ``uid`` out; the object goes with its last group."""
+        ...
+
+
 class Targets(Protocol):
     """Somebody's PrometheusRules, which mode Patch changes one number of."""
 
@@ -171,4 +187,5 @@ class Ports:
     targets: Targets
     documents: DocumentStore
     lookout: Lookout
+    shared_rules: SharedRuleStore
     models: ModelMemory = field(default_factory=ModelMemory)

@@ -7,7 +7,6 @@ from functools import partial
 from ..api import API_VERSION
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_status import ThresholdPolicyStatus
-from ..core.delivery import owns_rule
 from ..core.estimating import estimator_for
 from ..core.exclusion import check_exclude, incident_query
 from ..core.held import held_plan, suspended_plan
@@ -20,9 +19,10 @@ from ..core.seasonal import check_seasonal
 from ..core.windows import HistoryWindow, history_window
 from ..errors import OpsSightError, TooMuchData
 from ..settings import Settings
-from .owned_rules import observe_rule, owner_of, with_its_alerts_tried
+from .owned_rules import owner_of, with_its_alerts_tried
 from .patch_targets import observe_target
 from .ports import MetricSource, Ports
+from .rule_places import observe_former, observe_place
 
 
 async def reconcile(
@@ -51,8 +51,8 @@ async def _gather(
     check_seasonal(spec)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
     owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)
-    wanted = owns_rule(resource)
-    rule = await observe_rule(owner, source, ports, wanted=wanted, conditions=resource.status.conditions)
+    rule = await observe_place(resource, owner, source, ports)
+    former = await observe_former(resource, owner, ports)
     if spec.delivery.mode == "Render":
         rule = await with_its_alerts_tried(rule, source, window.now)
     frame = await _asked("expr", source, spec.expr, window)
@@ -66,7 +66,7 @@ async def _gather(
     firing = alert_query(spec, window.step)
     alerts = await _asked("alert.name", source, firing, window) if firing else None
     target = await observe_target(resource, owner, source, ports, settings)
-    return window, PolicyObservation(frame, rule, incidents, alerts, source.matchers, target)
+    return window, PolicyObservation(frame, rule, incidents, alerts, source.matchers, target, former)
 
 
 async def _asked(field: str, source: MetricSource, query: str, window: HistoryWindow) -> Frame:

@@ -187,6 +187,34 @@ def test_a_resource_deleted_during_its_run_leaves_no_gauges() -> None:
     assert not play(script).gauges
 
 
+SHARING = {"delivery": {"mode": "Record", "record": {"sharedObject": "thresholds"}}}
+
+
+def test_a_deleted_policy_leaves_its_shared_object_at_once() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        for name in ("stays", "goes"):
+            runtime.seen("ThresholdPolicy", body_of(a_policy(name, **SHARING)))
+        await asyncio.sleep(5)
+        assert [rule.name for rule in world.rules] == ["thresholds", "thresholds"]
+        runtime.gone("ThresholdPolicy", body_of(a_policy("goes", **SHARING)))
+        await asyncio.sleep(1)
+
+    assert play(script).left == [("thresholds", "uid-of-goes")]
+
+
+def test_a_part_that_cannot_be_taken_out_is_a_warning_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("ThresholdPolicy", body_of(a_policy("goes", **SHARING)))
+        await asyncio.sleep(5)
+        world.rule_error = KubernetesUnavailable("no answer")
+        runtime.gone("ThresholdPolicy", body_of(a_policy("goes", **SHARING)))
+        await asyncio.sleep(1)
+
+    with caplog.at_level(logging.WARNING):
+        assert play(script).left == []
+    assert "still in a shared PrometheusRule" in caplog.text
+
+
 def test_what_was_deleted_while_nobody_watched_is_swept() -> None:
     async def script(world: World, runtime: Runtime) -> None:
         for name in ("stays", "goes", "anew"):

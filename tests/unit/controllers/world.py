@@ -38,6 +38,7 @@ class World:
     statuses: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
     rules: list[RuleObject] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
     events: list[tuple[str, Event]] = field(default_factory=list)
     gauges: dict[str, Sequence[Gauge]] = field(default_factory=dict)
     fetched: list[tuple[float, str]] = field(default_factory=list)
@@ -65,6 +66,7 @@ class World:
             targets=_Targets(),
             documents=_Documents(self),
             lookout=_Lookout(self),
+            shared_rules=_SharedRules(self),
         )
 
     def written(self, name: str) -> list[dict[str, Any]]:
@@ -156,6 +158,24 @@ class _Rules:
 
     async def remove(self, owner: Owner, name: str) -> None:
         self.world.removed.append(name)
+
+
+@dataclass
+class _SharedRules:
+    world: World
+
+    async def observe(self, owner: Owner, name: str) -> RuleObservation:
+        return RuleObservation()
+
+    async def join(self, owner: Owner, rule: RuleObject) -> None:
+        if self.world.rule_error is not None:
+            raise self.world.rule_error
+        self.world.rules.append(rule)
+
+    async def leave(self, namespace: str, name: str, uid: str) -> None:
+        if self.world.rule_error is not None:
+            raise self.world.rule_error
+        self.world.left.append((name, uid))
 
 
 class _Targets:

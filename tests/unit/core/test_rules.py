@@ -10,11 +10,11 @@ from opssight_operator.core.observation import RuleObjectState, RuleObservation
 from opssight_operator.core.plan import ApplyRule, KeepRule, RemoveRule
 from opssight_operator.core.rules import (
     detector_rule,
+    groups_size,
     policy_rule,
     recorded_thresholds,
     rule_digest,
     rule_intent,
-    rule_size,
 )
 
 POLICY = a_policy(mode="Record", perLabels=["service"])
@@ -90,7 +90,7 @@ def test_the_digest_sees_every_change_and_no_reordering() -> None:
     assert rule_digest(dict(reversed(list(RULE.labels.items()))), RULE.groups) == RULE.digest
     assert policy_rule(POLICY, [({"service": "a"}, 0.1), ({"service": "b"}, 0.26)]).digest != RULE.digest
     assert rule_digest({**RULE.labels, "release": "x"}, RULE.groups) != RULE.digest
-    assert rule_size(RULE) > 100
+    assert groups_size(RULE.groups) > 100
 
 
 OURS = RuleObservation(RuleObjectState.OURS, RULE.digest, RULE.groups)

@@ -143,6 +143,7 @@ def ports(
         targets=targets or Targets(),
         documents=unused,
         lookout=unused,
+        shared_rules=unused,
     )
 
 

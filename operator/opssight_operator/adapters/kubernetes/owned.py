@@ -38,8 +38,12 @@ async def read(api: KubeApi, path: str, place: str) -> dict[str, Any] | None:
 async def remove(api: KubeApi, path: str, place: str, owner: Owner) -> None:
     """Delete the object if ``owner`` owns it, exactly the one that was looked at."""
     found = await read(api, path, place)
-    if found is None or standing(found, owner) is not Standing.OURS:
-        return
+    if found is not None and standing(found, owner) is Standing.OURS:
+        await remove_exactly(api, path, place, found)
+
+
+async def remove_exactly(api: KubeApi, path: str, place: str, found: dict[str, Any]) -> None:
+    """Delete the object if it is still the very version that was ``found``; raises ``FieldConflict`` if it is not."""
     metadata = found["metadata"]
     preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
     body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}

@@ -34,22 +34,32 @@ def standing(found: Mapping[str, Any], owner: Owner) -> Standing:
     return Standing.FOREIGN
 
 
-def our_part(found: Mapping[str, Any]) -> tuple[dict[str, str], tuple[Mapping[str, Any], ...]]:
+def our_part(
+    found: Mapping[str, Any], manager: str = FIELD_MANAGER
+) -> tuple[dict[str, str], tuple[Mapping[str, Any], ...]]:
     """The labels and the rule groups of an object that our field manager has applied and still holds."""
     metadata = found.get("metadata", {})
-    entries = [entry for entry in metadata.get("managedFields") or [] if _is_ours(entry)]
+    entries = [entry for entry in metadata.get("managedFields") or [] if applied_by(entry, manager)]
     fields: Mapping[str, Any] = entries[0].get("fieldsV1", {}) if entries else {}
-    named = fields.get("f:metadata", {}).get("f:labels", {})
+    named = fields_of(fields, "metadata", "labels")
     labels = {name: value for name, value in (metadata.get("labels") or {}).items() if f"f:{name}" in named}
-    held = fields.get("f:spec", {}).get("f:groups", {})
     groups = found.get("spec", {}).get("groups") or []
-    return labels, tuple(group for group in groups if "f:rules" in held.get(_key_of(group), {}))
+    return labels, tuple(group for group in groups if holds_group(fields, group))
 
 
-def _is_ours(entry: Mapping[str, Any]) -> bool:
-    return entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
+def applied_by(entry: Mapping[str, Any], manager: str) -> bool:
+    """Whether an entry of managedFields is what ``manager`` has applied to the object itself."""
+    return entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
 
 
-def _key_of(group: Mapping[str, Any]) -> str:
-    """How ``spec.groups``, a map by name, names an entry in managedFields."""
-    return f"k:{json.dumps({'name': group.get('name', '')}, separators=(',', ':'), ensure_ascii=False)}"
+def fields_of(fields: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """What ``fieldsV1`` holds below a path; empty when nothing."""
+    for name in path:
+        fields = fields.get(f"f:{name}") or {}
+    return fields
+
+
+def holds_group(fields: Mapping[str, Any], group: Mapping[str, Any]) -> bool:
+    """Whether ``fieldsV1`` holds the rules of a group; ``spec.groups`` is a map by name."""
+    key = f"k:{json.dumps({'name': group.get('name', '')}, separators=(',', ':'), ensure_ascii=False)}"
+    return "f:rules" in fields_of(fields, "spec", "groups").get(key, {})

@@ -25,6 +25,11 @@ def rule_path(namespace: str, name: str) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/prometheusrules/{name}"
 
 
+async def read_rule(api: KubeApi, namespace: str, name: str) -> dict[str, Any] | None:
+    """The object, or None; None too when the cluster has no PrometheusRule kind."""
+    return await read(api, rule_path(namespace, name), f"PrometheusRule {namespace}/{name}")
+
+
 class PrometheusRules:
     """``ports.RuleStore`` over server-side apply: our field manager, our object, nobody else's."""
 
@@ -33,7 +38,7 @@ class PrometheusRules:
 
     async def observe(self, owner: Owner, name: str) -> RuleObservation:
         """The object of that name; absent too when the cluster has no PrometheusRule kind."""
-        found = await self._get(owner.namespace, name)
+        found = await read_rule(self._api, owner.namespace, name)
         if found is None:
             return RuleObservation(RuleObjectState.ABSENT)
         stands = standing(found, owner)
@@ -53,7 +58,7 @@ class PrometheusRules:
         object of a predecessor, a resource of this name that was deleted and made anew, is replaced as a whole, so
         that nobody waits for its collection: by server-side apply its owner reference goes with everything else.
         """
-        found = await self._get(owner.namespace, rule.name)
+        found = await read_rule(self._api, owner.namespace, rule.name)
         if found is not None and standing(found, owner) is Standing.FOREIGN:
             raise NameConflict(
                 f"PrometheusRule {owner.namespace}/{rule.name} exists and belongs to somebody else; "
@@ -90,6 +95,3 @@ class PrometheusRules:
     async def remove(self, owner: Owner, name: str) -> None:
         """Delete the PrometheusRule if ``owner`` owns it, exactly the one that was looked at."""
         await remove(self._api, rule_path(owner.namespace, name), f"PrometheusRule {owner.namespace}/{name}", owner)
-
-    async def _get(self, namespace: str, name: str) -> dict[str, Any] | None:
-        return await read(self._api, rule_path(namespace, name), f"PrometheusRule {namespace}/{name}")
