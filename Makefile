@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/opssight-operator:$(VERSION)
 SOURCES := operator detectors localcluster demo node tests benchmarks charts image
 
-.PHONY: help demo test check lint types layers generated unit setup cluster tools e2e chaos soak generate clean
+.PHONY: help demo test check lint types layers generated unit setup cluster tools e2e e2e-kind chaos soak generate clean
 .PHONY: locks audit image image-check sbom release
 
 help: ## Show what can be made
@@ -63,6 +63,12 @@ e2e: $(STAMP) ## The whole product on a real node: needs root and Debian package
 	@$(BIN)/python -m node images
 	@echo "==> the whole product, on a node of this machine"
 	@$(BIN)/python -m pytest -v -s tests/e2e
+
+e2e-kind: $(STAMP) ## The same on a cluster by kind, in Docker or podman; names what is missing for it
+	@$(BIN)/python -m node.kind missing || { echo "make e2e-kind: this machine lacks what is named above; nothing was tested"; exit 1; }
+	@$(BIN)/python -m node.kind images
+	@echo "==> the whole product, on a cluster by kind"
+	@OPSSIGHT_E2E_ON=kind $(BIN)/python -m pytest -v -s tests/e2e
 
 chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about 40 minutes)
 	@OPSSIGHT_CHAOS_SECONDS=60 OPSSIGHT_KILLS=100 $(BIN)/python -m pytest tests/component/test_faults.py tests/component/test_crash.py

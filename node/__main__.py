@@ -38,7 +38,7 @@ def missing() -> int:
 def images_built() -> list[Path]:
     """The archives of all images, programs built first."""
     build(COMPONENTS)
-    return images.build(say)
+    return images.build(say, images.archives())
 
 
 def up() -> None:

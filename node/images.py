@@ -1,6 +1,7 @@
 """The images that a node runs, built without a registry, as archives in the cache; what is there is kept.
 
-Needs the network the first time: Debian packages for the base, wheels for the operator.
+Needs the network the first time: Debian packages for the base, wheels for the operator. Another builder than buildah on
+that base is for clusters that are not ours.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,9 @@ from localcluster.errors import ClusterError
 from localcluster.toolchain import version as go_version
 
 from . import config, dns
+from .builders import STAND_IN, Builder, our_own
 
 ROOT = Path(__file__).resolve().parents[1]
-BASE = "localhost/python:3.11-standin"
 OPERATOR = "localhost/opssight-operator"
 NEXT_VERSION = "0.1.0+next"
 PROMETHEUS, PROMETHEUS_OPERATOR, RELOADER = (
@@ -36,7 +37,6 @@ PROGRAMS = {
     RELOADER: "prometheus-config-reloader",
 }
 """Image -> the program that is all of it."""
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Archive:
     image: str
     inputs: str
     build: Callable[[], None]
+    builder: Builder
 
     @property
     def path(self) -> Path:
@@ -96,16 +97,17 @@ def _digest(*parts: str | Path) -> str:
     return digest.hexdigest()
 
 
-def _of_program(image: str, name: str) -> Archive:
+def _of_program(image: str, name: str, builder: Builder) -> Archive:
     """``FROM scratch`` with one program in /bin."""
 
     def build() -> None:
         text = f'FROM scratch\nCOPY {name} /bin/{name}\nUSER 65532:65532\nENTRYPOINT ["/bin/{name}"]\n'
         context = folder(providing(name))
         program(name)  # says how to build it when it is missing
-        run("buildah", "build", "--pull-never", "--tag", image, "--file", "-", str(context), input=text)
+        run(*builder.build(image, context), input=text)
 
-    return Archive(image, _digest(image, providing(name).key(go_version())), build)
+    inputs = _digest(image, providing(name).key(go_version()), *builder.inputs())
+    return Archive(image, inputs, build, builder)
 
 
 def operator_version() -> str:
@@ -124,24 +126,23 @@ def next_image() -> str:
     return f"{OPERATOR}:next"
 
 
-def _operator() -> Archive:
-    """The image of the Dockerfile, by ``image/build.sh``, on a stand-in for its base."""
+def _operator(builder: Builder) -> Archive:
+    """The image of the Dockerfile, by ``image/build.sh``."""
     sources = [
         ROOT / name for name in ("Dockerfile", "image/base.sh", "image/build.sh", "requirements", "pyproject.toml")
     ]
     code = [ROOT / "operator" / "opssight_operator", ROOT / "detectors" / "opssight_detectors"]
 
     def build() -> None:
-        if subprocess.run(["buildah", "inspect", BASE], env=environment(), capture_output=True, check=False).returncode:
-            run("image/base.sh", BASE)
-        # Layers: the wheels stay when code alone has changed. A label may then be an old one; nothing else is.
-        flags = ["--pull-never", "--network host", "--layers"]
-        if CERTIFICATES.exists():  # a machine may trust more than Debian does
-            flags.append(f"--volume {CERTIFICATES}:{CERTIFICATES}:ro")
-        settings = {"BASE": BASE, "BUILDER": "buildah", "BUILD_FLAGS": " ".join(flags)}
-        run("image/build.sh", operator_image(), settings=settings)
+        look = ["buildah", "inspect", STAND_IN]
+        if (
+            builder.base == STAND_IN
+            and subprocess.run(look, env=environment(), capture_output=True, check=False).returncode
+        ):
+            run("image/base.sh", STAND_IN)
+        run("image/build.sh", operator_image(), settings=builder.settings())
 
-    return Archive(operator_image(), _digest(*sources, *code), build)
+    return Archive(operator_image(), _digest(*sources, *code, *builder.inputs()), build, builder)
 
 
 def _next(shipped: Archive) -> Archive:
@@ -155,22 +156,20 @@ def _next(shipped: Archive) -> Archive:
     )
 
     def build() -> None:
-        isolation = ("--isolation", "chroot", "--network", "host", "--pull-never")
-        with_context = ("--tag", next_image(), "--file", "-", str(ROOT / "image"))
-        run("buildah", "build", *isolation, *with_context, input=text)
+        run(*shipped.builder.build(next_image(), ROOT / "image"), input=text)
 
-    return Archive(next_image(), _digest(shipped.inputs, text), build)
+    return Archive(next_image(), _digest(shipped.inputs, text), build, shipped.builder)
 
 
-def archives() -> list[Archive]:
-    """Everything that the whole product needs on a node."""
-    shipped = _operator()
-    return [*(_of_program(image, name) for image, name in PROGRAMS.items()), shipped, _next(shipped)]
+def archives(builder: Builder | None = None, programs: Iterable[str] = tuple(PROGRAMS)) -> list[Archive]:
+    """Everything that the whole product needs on a node; by default on one of ours, and built as for it."""
+    builder = builder or our_own()
+    shipped = _operator(builder)
+    return [*(_of_program(image, PROGRAMS[image], builder) for image in programs), shipped, _next(shipped)]
 
 
-def build(say: Callable[[str], None]) -> list[Path]:
+def build(say: Callable[[str], None], wanted: Sequence[Archive]) -> list[Path]:
     """Build what is missing, and return all archives."""
-    wanted = archives()
     with one_at_a_time(Progress()):
         for archive in wanted:
             if archive.path.exists():
@@ -180,7 +179,7 @@ def build(say: Callable[[str], None]) -> list[Path]:
             archive.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = archive.path.with_suffix(".new")
             fresh.unlink(missing_ok=True)
-            run("buildah", "push", "--quiet", archive.image, f"docker-archive:{fresh}:{archive.image}")
+            run(*archive.builder.save(archive.image, fresh))
             fresh.rename(archive.path)
             others = archive.path.parent.glob(archive.path.name[: -len("000000000000.tar")] + "*.tar")
             for old in sorted(others, key=lambda path: path.stat().st_mtime)[:-2]:  # two checkouts may take turns

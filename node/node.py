@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -110,6 +111,21 @@ class Node:
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         """What kubectl prints; raises ``ClusterError`` with its message when it fails."""
         return self._control_plane.kubectl(*arguments, input=input)
+
+    def url_of(self, namespace: str, service: str, port: int) -> str:
+        """Where the node, and who has moved into its network, reaches a Service."""
+        address = self.kubectl("get", "service", service, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}")
+        return f"http://{address}:{port}"
+
+    def keep_folder(self, folder: Path, user: int) -> str:
+        """Move a folder to where pods can mount it by ``hostPath``, owned by ``user``; its path there."""
+        there = self._supervision.state / "volumes" / folder.name
+        shutil.rmtree(there, ignore_errors=True)
+        there.parent.mkdir(exist_ok=True)
+        shutil.move(folder, there)
+        for path in (there, *there.rglob("*")):
+            os.chown(path, user, user)
+        return str(there)
 
     def load(self, archive: Path) -> None:
         """Load the images of an archive."""

@@ -1,13 +1,12 @@
-"""One node for the session; monitoring, the shop and the operator on it, each put up once and in this order."""
+"""One cluster for the session; monitoring, the shop and the operator on it, each put up once and in this order."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from charts.build import NAMESPACE as SYSTEM
 from demo.sights import all_loaded, all_ready, wait_for
 from localcluster.build import program
 from localcluster.history import Span, write_openmetrics
-from node import Node, images
-from node.__main__ import say, state
+from node import images
+from node.__main__ import say
 
+from e2e import platforms
 from e2e.place import MANIFESTS, ROOT, Place
 
 HERE = Path(__file__).parent
@@ -28,12 +28,30 @@ CODE = ("shop.py", "shop_model.py", "history.py", "noise.py")
 DAYS = 14.0
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Setting up is part of the first test; nothing here is quick."""
+_left_out = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Setting up is part of the first test, and nothing here is quick; what a platform cannot do is left out."""
+    platform = platforms.chosen()
+    left_out: dict[pytest.Item, str] = {}
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.timeout(600))
+            needed = {need for mark in item.iter_markers("needs") for need in mark.args}
+            if lacking := needed - platform.can:
+                left_out[item] = ", ".join(sorted(lacking))
+    config.stash[_left_out] = [f"{item.nodeid}: needs {why}" for item, why in left_out.items()]
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """What is left out, and why."""
+    on = f"on: {platforms.chosen().name}"
+    return [on, *(f"left out: {line}" for line in config.stash.get(_left_out, []))]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -51,44 +69,43 @@ _last: dict[str, Place] = {}
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A node with all images; with OPSSIGHT_E2E_ATTACH the one of ``python -m node up``, which stays."""
+    """A cluster with all images; with OPSSIGHT_E2E_ATTACH the one of ``python -m node up``, which stays."""
+    choice = platforms.chosen()
     if os.environ.get("OPSSIGHT_E2E_ATTACH"):
-        _last["place"] = Place(Node.attach(state()), tmp_path_factory.mktemp("helm"))
+        assert choice.attach is not None, f"OPSSIGHT_E2E_ATTACH is for OPSSIGHT_E2E_ON=node, not for {choice.name}"
+        _last["place"] = Place(choice.attach(), tmp_path_factory.mktemp("helm"))
         yield _last["place"]
         return
-    archives = [archive.path for archive in images.archives()]
+    archives = [archive.path for archive in choice.archives()]
     missing = [str(path) for path in archives if not path.exists()]
-    assert not missing, f"images are not built: {missing}; run `python -m node images`"
-    with Node(archives, say=say) as node:
-        _last["place"] = Place(node, tmp_path_factory.mktemp("helm"))
+    assert not missing, f"images are not built: {missing}; run `{choice.build}`"
+    with choice.start(archives, say) as platform:
+        _last["place"] = Place(platform, tmp_path_factory.mktemp("helm"))
         yield _last["place"]
 
 
 def write_history(folder: Path) -> None:
-    """Two weeks of the shop as blocks in a folder that the Prometheus of a pod may write."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Two weeks of the shop as blocks of Prometheus."""
     folder.mkdir(parents=True)
     file = folder / "history.om"
     write_openmetrics(file, Span.ending_at(time.time(), DAYS, 60.0))
     blocks = ("tsdb", "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=486h")
     subprocess.run([program("promtool"), *blocks, file, folder / "prometheus-db"], check=True, capture_output=True)
     file.unlink()
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, PROMETHEUS_USER, PROMETHEUS_USER)
 
 
 @pytest.fixture(scope="session")
-def monitoring(place: Place) -> None:
+def monitoring(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
     """prometheus-operator, and the Prometheus that it makes."""
     place.restricted_namespace("monitoring")
-    assert place.node.state is not None
-    volume = place.node.state / "volumes" / "prometheus"
-    write_history(volume)
+    history = tmp_path_factory.mktemp("history") / "prometheus"
+    write_history(history)
+    volume = place.platform.keep_folder(history, PROMETHEUS_USER)
     crds = program("prometheus-operator").parent / "prometheus-operator-crd"
     place.kubectl("apply", "--server-side", "-f", str(crds))
     place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     names = {"PROMETHEUS_OPERATOR": images.PROMETHEUS_OPERATOR, "PROMETHEUS": images.PROMETHEUS}
-    place.apply(MANIFESTS / "monitoring.yaml", **names, RELOADER=images.RELOADER, HISTORY=str(volume))
+    place.apply(MANIFESTS / "monitoring.yaml", **names, RELOADER=images.RELOADER, HISTORY=volume)
     place.kubectl("rollout", "status", "deployment/prometheus-operator", "-n", "monitoring", "--timeout=120s")
     wait_for("the StatefulSet of Prometheus", lambda: place.objects("statefulset", "-n", "monitoring") or None, 60)
     place.kubectl("rollout", "status", "statefulset/prometheus-k8s", "-n", "monitoring", "--timeout=180s")
@@ -104,7 +121,7 @@ def shop(place: Place, monitoring: None) -> str:
     place.apply(MANIFESTS / "shop.yaml", OPERATOR=images.operator_image())
     place.kubectl("rollout", "status", "deployment/shop", "-n", "shop", "--timeout=120s")
     wait_for("the shop to be scraped", lambda: place.query('up{job="shop"} == 1') or None, 90)
-    return f"http://{place.address_of('shop', 'shop')}:8000"
+    return place.platform.url_of("shop", "shop", 8000)
 
 
 VALUES: dict[str, Any] = {

@@ -19,7 +19,8 @@ from charts.build import NAMESPACE as SYSTEM
 from localcluster import http
 from localcluster.build import program
 from localcluster.errors import ClusterError
-from node import Node
+
+from e2e.platforms import Platform
 
 MANIFESTS = Path(__file__).parent / "manifests"
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,23 +31,20 @@ PODS = ("-n", SYSTEM, "-l", f"app.kubernetes.io/instance={RELEASE}")
 class Place:
     """A cluster with one node; ``work`` is a folder for Helm's files."""
 
-    node: Node
+    platform: Platform
     work: Path
 
     # What the questions of the demo need
 
     @property
     def prometheus_url(self) -> str:
-        """The address of the Service, which the node itself can reach."""
-        return f"http://{self.address_of('monitoring', 'prometheus')}:9090"
+        """Where the tests reach it."""
+        return self.platform.url_of("monitoring", "prometheus", 9090)
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
-        return self.node.kubectl(*arguments, input=input)
+        return self.platform.kubectl(*arguments, input=input)
 
     # Objects
-
-    def address_of(self, namespace: str, service: str) -> str:
-        return self.kubectl("get", "service", service, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}")
 
     def apply(self, file: Path, **names: str) -> None:
         """Apply a manifest with its $NAMES filled in."""
@@ -98,7 +96,7 @@ class Place:
         """Helm as administrator; raises ``ClusterError`` with what it said."""
         home = {f"HELM_{name}_HOME": str(self.work) for name in ("CACHE", "CONFIG", "DATA")}
         done = subprocess.run(
-            [str(program("helm")), *arguments, "--kubeconfig", str(self.node.kubeconfig), "--namespace", SYSTEM],
+            [str(program("helm")), *arguments, "--kubeconfig", str(self.platform.kubeconfig), "--namespace", SYSTEM],
             env={**home, "HOME": str(self.work), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,

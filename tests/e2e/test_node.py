@@ -16,6 +16,8 @@ from localcluster.processes import Identity
 from node import cgroups, config, dns, images, keeper
 from node.config import KERNEL_SETTINGS
 
+from e2e.platforms import OUR_OWN_NODE
+
 ROOT = Path(__file__).resolve().parents[2]
 STARTER = """
 import sys, time
@@ -81,6 +83,7 @@ def same_as(before: dict[str, str], state: Path, seconds: float) -> None:
     assert after == before
 
 
+@pytest.mark.needs(OUR_OWN_NODE)
 @pytest.mark.timeout(300)
 def test_a_node_whose_starter_is_killed_leaves_nothing(tmp_path: Path) -> None:
     state = tmp_path / "state"
@@ -92,6 +95,7 @@ def test_a_node_whose_starter_is_killed_leaves_nothing(tmp_path: Path) -> None:
         same_as(before, state, 60)
 
 
+@pytest.mark.needs(OUR_OWN_NODE)
 @pytest.mark.timeout(300)
 def test_what_is_left_of_a_node_whose_keeper_is_killed_is_removed_by_down(tmp_path: Path) -> None:
     state = tmp_path / "state"

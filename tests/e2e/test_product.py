@@ -18,6 +18,7 @@ from node import images
 
 from e2e.conftest import VALUES, detector
 from e2e.place import PODS, Place
+from e2e.platforms import API_SERVER_STOPS
 
 SERVICE = "checkout"
 LOAD = 60
@@ -117,11 +118,12 @@ def test_killed_pods_come_back_with_the_same_thresholds(place: Place, resources:
     wait_for("every resource Ready", all_ready(place), 120)  # type: ignore[arg-type]
 
 
+@pytest.mark.needs(API_SERVER_STOPS)
 def test_without_the_api_for_a_while_it_goes_on_afterwards(place: Place, resources: int) -> None:
     url = place.prometheus_url
-    place.node.stop_apiserver()
+    place.platform.stop_apiserver()
     time.sleep(40)  # longer than a Lease
-    place.node.start_apiserver()
+    place.platform.start_apiserver()
     assert place.prometheus_url == url
     wait_for("one leader", lambda: place.leader() or None, 120)
     place.kubectl("apply", "-f", "-", input=detector("afterwards", "10s", "sum(rate(http_requests_total[5m]))"))

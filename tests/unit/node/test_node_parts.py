@@ -11,6 +11,7 @@ from localcluster import ClusterError
 from localcluster.pki import Pki
 from node import cgroups, config, dns, images, preconditions, servers
 from node.addresses import API_PORT, NODE_IP
+from node.builders import our_own
 from node.node import Node
 
 STATE = Path("/state")
@@ -75,8 +76,8 @@ def test_pods_are_told_an_address_of_the_api_server_that_they_can_reach() -> Non
 
 
 def test_an_image_is_another_when_its_inputs_are() -> None:
-    first = images.Archive("localhost/a:1", "0" * 64, lambda: None)
-    second = images.Archive("localhost/a:1", "1" * 64, lambda: None)
+    first = images.Archive("localhost/a:1", "0" * 64, lambda: None, our_own())
+    second = images.Archive("localhost/a:1", "1" * 64, lambda: None, our_own())
     assert first.path != second.path and first.path.parent == second.path.parent
 
 
