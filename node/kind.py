@@ -129,18 +129,18 @@ class KindCluster:
     def stop_apiserver(self) -> None:
         """Take the static pod of kube-apiserver from kubelet and wait until nobody answers; other pods go on."""
         self._inside("mv", MANIFEST, PUT_ASIDE)
-        self._until("kube-apiserver to end", lambda: not self._ready(), 90)
+        self._until("kube-apiserver to end", lambda: self._answer("/version") is None, 90)
 
     def start_apiserver(self) -> None:
         """Give it back, with the same data."""
         self._inside("mv", PUT_ASIDE, MANIFEST)
-        self._until("kube-apiserver to be ready", self._ready, 180)
+        self._until("kube-apiserver to be ready", lambda: self._answer("/readyz") == "ok", 180)
 
-    def _ready(self) -> bool:
+    def _answer(self, path: str) -> str | None:
         try:
-            return self.kubectl("get", "--raw", "/readyz", "--request-timeout=5s") == "ok"
+            return self.kubectl("get", "--raw", path, "--request-timeout=5s")
         except ClusterError:
-            return False
+            return None
 
     def _until(self, what: str, question: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
