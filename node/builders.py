@@ -39,7 +39,7 @@ class Builder:
 
     def inputs(self) -> tuple[str, ...]:
         """What an image depends on beside its sources; nothing for the one that always builds alike."""
-        return () if self.base == STAND_IN else (self.name, self.base, self.flags)
+        return () if (self.name, self.base) == ("buildah", STAND_IN) else (self.name, self.base, self.flags)
 
 
 def our_own() -> Builder:

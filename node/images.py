@@ -50,8 +50,9 @@ class Archive:
 
     @property
     def path(self) -> Path:
-        """Where the archive is in the cache."""
+        """Where the archive is in the cache; those of one builder do not push out those of another."""
         name = self.image.removeprefix("localhost/").replace(":", "-").replace("+", "-")
+        name = f"{self.builder.name}-{name}" if self.builder.inputs() else name
         return cache_root() / "images" / f"{name}-{self.inputs[:12]}.tar"
 
 

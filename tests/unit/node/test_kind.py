@@ -173,3 +173,4 @@ def test_another_builder_or_base_makes_another_archive() -> None:
         )
     }
     assert len(paths) == 3
+    assert len({path.name.split("-")[0] for path in paths}) == 2, "or builders would push out each other's archives"
