@@ -13,6 +13,8 @@ import yaml
 from localcluster import ClusterError
 from node import builders, engines, images, kind
 
+from e2e import platforms
+
 ROOT = Path(__file__).resolve().parents[3]
 MANIFESTS = ROOT / "tests" / "e2e" / "manifests"
 Program = Callable[..., None]
@@ -94,6 +96,22 @@ def test_the_node_is_pinned_by_digest() -> None:
     assert command[command.index("--image") + 1] == engines.NODE_IMAGE
     assert command[command.index("--kubeconfig") + 1] == "/state/kubeconfig"
     assert Path(command[command.index("--config") + 1]).is_file()
+
+
+def test_the_tests_run_on_our_own_node_unless_kind_is_named() -> None:
+    assert platforms.chosen({}).name == "node" and platforms.chosen({"OPSSIGHT_E2E_ON": "kind"}).name == "kind"
+    with pytest.raises(ValueError, match="OPSSIGHT_E2E_ON is 'minikube'; it must be one of node, kind"):
+        platforms.chosen({"OPSSIGHT_E2E_ON": "minikube"})
+
+
+def test_what_a_platform_cannot_do_is_left_out_and_said_so() -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests/e2e"]
+    on_kind = os.environ | {"OPSSIGHT_E2E_ON": "kind"}
+    told = subprocess.run(command, cwd=ROOT, env=on_kind, capture_output=True, text=True, check=True).stdout
+    left_out = [line for line in told.splitlines() if line.startswith("left out: ")]
+    assert left_out and all("tests/e2e/test_node.py::" in line for line in left_out)
+    assert all(line.endswith(": needs a node of our own") for line in left_out)
+    assert "test_without_the_api_for_a_while" in told
 
 
 def test_every_port_that_the_tests_ask_is_mapped() -> None:
