@@ -78,6 +78,8 @@ class KindCluster:
 
     def start(self) -> None:
         """Make the cluster and load the images; on failure nothing is left."""
+        if lacking := engines.missing():
+            raise ClusterError("missing: " + "; ".join(f"{one.name} ({one.cure})" for one in lacking))
         self._engine = engines.engine()
         self.state = Path(tempfile.mkdtemp(prefix="opssight-kind-"))
         if self.name in self._kind("get", "clusters").split():

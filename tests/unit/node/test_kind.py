@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -192,3 +195,63 @@ def test_another_builder_or_base_makes_another_archive() -> None:
     }
     assert len(paths) == 3
     assert len({path.name.split("-")[0] for path in paths}) == 2, "or builders would push out each other's archives"
+
+
+def test_a_cluster_that_cannot_be_made_leaves_nothing(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program("docker")
+    program("kind", f'echo "$*" >>{tmp_path}/asked; case "$1" in create) echo "no space" >&2; exit 1 ;; esac')
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ClusterError, match="no space"), kind.KindCluster():
+        pass
+    asked = [line.split()[:2] for line in (tmp_path / "asked").read_text().splitlines()]
+    assert asked == [["get", "clusters"], ["create", "cluster"], ["delete", "cluster"]]
+    assert not list(tmp_path.glob("opssight-kind-*"))
+
+
+def test_no_cluster_is_made_where_something_is_missing(program: Program) -> None:
+    with pytest.raises(ClusterError, match=r"missing: the program kind \(go install .*; a container engine"):
+        kind.KindCluster().start()
+
+
+def test_a_cluster_of_that_name_that_is_there_already_is_left_alone(program: Program, tmp_path: Path) -> None:
+    program("docker")
+    program("kind", f'echo "$*" >>{tmp_path}/asked; echo opssight-e2e')
+    with pytest.raises(ClusterError, match=r"opssight-e2e exists already: python -m node\.kind down"):
+        kind.KindCluster().start()
+    assert (tmp_path / "asked").read_text() == "get clusters\n"
+
+
+def test_a_service_is_reached_by_the_port_that_the_engine_gave(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program("docker", '[ "$1" != port ] || [ "$*" != "port opssight-e2e-control-plane 30090/tcp" ] || echo 127.0.0.1:1')
+    program("kind")
+    service = json.dumps({"spec": {"ports": [{"port": 9090, "nodePort": 30090}]}})
+    monkeypatch.setattr(kind.KindCluster, "kubectl", lambda *_: service)
+    with kind.KindCluster() as cluster:
+        assert cluster.url_of("monitoring", "prometheus", 9090) == "http://127.0.0.1:1"
+
+
+def test_the_api_server_is_stopped_by_its_static_pod_and_waited_for(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program("docker", f'echo "$*" >>{tmp_path}/asked')
+    program("kind")
+    answers = iter(["{}", "{}", None, None, "[-]etcd failed", "ok"])
+
+    def kubectl(_: kind.KindCluster, *arguments: str, input: str | None = None) -> str:
+        answer = next(answers)
+        if answer is None:
+            raise ClusterError("connection refused")
+        return answer
+
+    monkeypatch.setattr(kind.KindCluster, "kubectl", kubectl)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with kind.KindCluster() as cluster:
+        cluster.stop_apiserver()
+        cluster.start_apiserver()
+    away, back = (line.split()[2:] for line in (tmp_path / "asked").read_text().splitlines()[-2:])
+    assert away == ["mv", kind.MANIFEST, kind.PUT_ASIDE] and back == ["mv", kind.PUT_ASIDE, kind.MANIFEST]
+    assert next(answers, "all were asked for") == "all were asked for"
