@@ -43,12 +43,13 @@ def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdi
 
 def _rejected(desired: RuleObject, observed: RuleObservation) -> Verdict | None:
     """Why rules that are missing will not come by themselves, if anybody says so."""
+    said = []
     if observed.refusals:
-        why = shortened("; ".join(observed.refusals), _REFUSAL_LENGTH)
-        return Verdict("False", Reason.RULE_REJECTED, f"prometheus-operator dropped {desired.name} {why}")
-    if observed.unreadable:
-        why = shortened(observed.unreadable, _REFUSAL_LENGTH)
-        return Verdict("False", Reason.RULE_REJECTED, f"{desired.name} is not loaded: {why}")
+        said.append(f"prometheus-operator dropped {desired.name} {'; '.join(observed.refusals)}")
+    if observed.unreadable:  # often more than the few words of prometheus-operator
+        said.append(observed.unreadable if said else f"{desired.name} is not loaded: {observed.unreadable}")
+    if said:
+        return Verdict("False", Reason.RULE_REJECTED, shortened("; ".join(said), _REFUSAL_LENGTH))
     return None
 
 

@@ -336,6 +336,10 @@ def test_a_rule_that_prometheus_operator_dropped_says_why() -> None:
     message = next(c.message for c in plan.status.conditions if c.type == "RuleLoaded")
     assert said(plan)["RuleLoaded"] == ("False", "RuleRejected")
     assert message == f"prometheus-operator dropped opssight-tpol-checkout-errors {why}"
+    observed = replace(observed, unreadable="the expression of Slow: no such function")
+    plan = at(after(policy, first), {"service=a": CALM}, rule=observed)
+    message = next(c.message for c in plan.status.conditions if c.type == "RuleLoaded")
+    assert message.endswith("label name is not valid; the expression of Slow: no such function")
 
 
 def test_a_rule_that_is_not_loaded_in_time_says_for_how_long() -> None:
