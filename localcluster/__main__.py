@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 from .build import build
-from .cluster import Cluster, Options
+from .cluster import Cluster
 from .components import COMPONENTS
 from .errors import ClusterError
+from .options import Options
 from .supervision import Supervision, clean_up
 
 

@@ -7,20 +7,21 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from . import http, monitoring, remote_write
-from .argocd import ArgoCD
+from . import http, monitoring
 from .build import program
 from .controlplane import ControlPlane, Ports
+from .doors import KubernetesDoor, PrometheusDoor
 from .errors import ClusterError
+from .health import ServerStatus, statuses
 from .history import Span, incidents, series_after, write_openmetrics
-from .nodeless import PretendedPods
+from .options import Options, Places
 from .ports import free_ports
 from .prometheus import Intervals, Prometheus, ScrapeTarget
 from .servers import HOST
@@ -30,51 +31,8 @@ from .supervision import SOURCE_ROOT, Supervision
 NOTE = "cluster.json"
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a cluster consists of. Durations are Prometheus strings."""
-
-    control_plane: bool = True
-    """False: Prometheus alone, ready in half a second."""
-    scrape_interval: str = "2s"
-    evaluation_interval: str = "1s"
-    scrape_apiserver: str | None = "5s"
-    """How often the cluster's own API server is scraped; None: not at all."""
-    history_days: float = 0.0
-    """How many days of the shop's history Prometheus starts with."""
-    history_step: float = 60.0
-    """Seconds between two samples of the history."""
-    seed: int = 1
-    """Of the shop's history."""
-    apiserver_flags: Sequence[str] = ()
-    feature_gates: Mapping[str, bool] = field(default_factory=dict)
-    """Of the API server, such as ``{"ShardedListAndWatch": True}``; the others are as Kubernetes has them."""
-    prometheus_flags: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Places:
-    """The ports of everything but the control plane."""
-
-    prometheus: int
-    prometheus_old: int
-    operator: int
-    reloader: int
-    reloader_old: int
-
-
-@dataclass(frozen=True)
-class ServerStatus:
-    """One row of ``status``."""
-
-    name: str
-    pid: int
-    port: int | None
-    health: str
-
-
 @dataclass
-class Cluster:
+class Cluster(KubernetesDoor, PrometheusDoor):
     """A context manager: servers start on entry and are gone after exit, or when this process dies by any death.
 
     ``state`` is an empty or missing directory, removed at the end; None: a temporary one.
@@ -204,74 +162,6 @@ class Cluster:
         self._control_plane.wait_for_service_account()
         self.say("kube-controller-manager is ready")
 
-    # Kubernetes
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The kubeconfig of the administrator."""
-        return self._control_plane.pki.kubeconfig("admin")
-
-    @property
-    def server_url(self) -> str:
-        """The address of the API server."""
-        return self._control_plane.url
-
-    @property
-    def ca_file(self) -> Path:
-        """The certificate that the API server's is signed with."""
-        return self._control_plane.pki.ca
-
-    def api(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
-        """One call to the API server as administrator; raises ``http.HttpError`` with ``status`` and ``body``."""
-        return self._control_plane.api.call(method, path, body, content_type)
-
-    def kubectl(self, *arguments: str, input: str | None = None, kubeconfig: Path | None = None) -> str:
-        """What kubectl prints; raises ``ClusterError`` with its message when it fails."""
-        return self._control_plane.kubectl(*arguments, input=input, kubeconfig=kubeconfig)
-
-    def create_token(self, namespace: str, service_account: str, seconds: int = 86_400) -> str:
-        """A token of a ServiceAccount."""
-        return self._control_plane.create_token(namespace, service_account, seconds)
-
-    def kubeconfig_for_token(self, token: str, path: Path, namespace: str = "default") -> Path:
-        """Write a kubeconfig that comes with ``token``; returns ``path``."""
-        return self._control_plane.kubeconfig_for_token(token, path, namespace)
-
-    def kubeconfig_for_service_account(self, namespace: str, service_account: str, path: Path) -> Path:
-        """Write a kubeconfig that acts as a ServiceAccount, as a pod of it would; returns ``path``."""
-        return self.kubeconfig_for_token(self.create_token(namespace, service_account), path, namespace)
-
-    def stop_apiserver(self) -> None:
-        """Kill kube-apiserver."""
-        self._control_plane.stop_apiserver()
-
-    def start_apiserver(self) -> None:
-        """Start it again, with the same address and data."""
-        self._control_plane.start_apiserver()
-
-    def stop_etcd(self) -> None:
-        """Kill etcd, so that the API server answers with errors."""
-        self._control_plane.stop_etcd()
-
-    def start_etcd(self) -> None:
-        """Start it again, with the same address and data."""
-        self._control_plane.start_etcd()
-
-    # Prometheus
-
-    @property
-    def prometheus_url(self) -> str:
-        """The address of Prometheus 3."""
-        return self.prometheus.url
-
-    def stop_prometheus(self, grace: float = 10.0) -> None:
-        """Stop Prometheus; with ``grace`` 0 by SIGKILL."""
-        self.prometheus.stop(grace)
-
-    def start_prometheus(self) -> None:
-        """Start it again, with the same address and data."""
-        self.prometheus.start()
-
     def start_prometheus_old(self) -> Prometheus:
         """Prometheus 2.42 beside the other: own data, no history, the same rules. Started once, then returned."""
         if self.prometheus_old is None:
@@ -283,38 +173,6 @@ class Cluster:
                 )
             self.prometheus_old = old
         return self.prometheus_old
-
-    def add_scrape_target(
-        self,
-        job: str,
-        address: str,
-        labels: Mapping[str, str] | None = None,
-        interval: str | None = None,
-        honor_labels: bool = False,
-    ) -> None:
-        """Let Prometheus scrape ``http://address/metrics``; ``instance`` is the job unless ``labels`` has it."""
-        self.prometheus.add_scrape_target(ScrapeTarget(job, address, labels or {}, interval, honor_labels))
-
-    def remove_scrape_target(self, job: str) -> None:
-        """Stop scraping a job."""
-        self.prometheus.remove_scrape_target(job)
-
-    def backfill(self, openmetrics: Path) -> None:
-        """Put an OpenMetrics file into Prometheus' data, which restarts it when it runs."""
-        running = self.prometheus.ready()
-        if running:
-            self.prometheus.stop()
-        self.prometheus.backfill(openmetrics)
-        if running:
-            self.prometheus.start()
-
-    def remote_write(self, series: Iterable[remote_write.Series]) -> int:
-        """Write samples into Prometheus, as old as 30 days; returns how many."""
-        return self.prometheus.remote_write(series)
-
-    def promtool(self, *arguments: str, cwd: Path | None = None) -> str:
-        """What promtool prints; raises ``ClusterError`` when it fails."""
-        return self.prometheus.promtool(*arguments, cwd=cwd)
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -331,18 +189,6 @@ class Cluster:
         self.add_scrape_target("shop", f"{HOST}:{port}", {"namespace": "shop"})
         return url
 
-    def start_argocd(self, settings: Mapping[str, str] | None = None) -> ArgoCD:
-        """Argo CD beside this cluster; ``settings`` are the data of argocd-cm."""
-        argocd = ArgoCD(self._control_plane, settings or {})
-        argocd.start()
-        return argocd
-
-    def pretended_pods(self) -> PretendedPods:
-        """A context in which every pod is said to run, for what waits for rollouts."""
-        return PretendedPods(self._control_plane.api)
-
-    # All of them
-
     @staticmethod
     def binary(name: str) -> Path:
         """The path of a program, such as ``promtool`` or ``kubectl``."""
@@ -354,29 +200,4 @@ class Cluster:
 
     def status(self) -> list[ServerStatus]:
         """Every server with its health now."""
-        tls = self._control_plane.api.tls if self.options.control_plane else None
-        rows = []
-        for name, found in self._supervision.servers().items():
-            port, scheme, path = self._addresses().get(name, (None, "", ""))
-            if found["returncode"] is not None:
-                health = f"ended ({found['returncode']})"
-            elif port is None:
-                health = "running"
-            else:
-                ok = http.is_ok(f"{scheme}://{HOST}:{port}/{path}", tls if scheme == "https" else None)
-                health = "ok" if ok else "not ready"
-            rows.append(ServerStatus(name, found["pid"], port, health))
-        return rows
-
-    def _addresses(self) -> Mapping[str, tuple[int | None, str, str]]:
-        ports, places = self._control_plane.ports, self._places
-        return {
-            "etcd": (ports.etcd, "http", "health"),
-            "kube-apiserver": (ports.apiserver, "https", "readyz"),
-            "kube-controller-manager": (ports.controller_manager, "https", "healthz"),
-            "prometheus": (places.prometheus, "http", "-/ready"),
-            "prometheus-old": (places.prometheus_old, "http", "-/ready"),
-            "prometheus-operator": (places.operator, "http", "metrics"),
-            "config-reloader": (places.reloader, "http", "metrics"),
-            "config-reloader-old": (places.reloader_old, "http", "metrics"),
-        }
+        return statuses(self._supervision, self._control_plane, self._places, tls=self.options.control_plane)
