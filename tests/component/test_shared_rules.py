@@ -360,3 +360,33 @@ def test_the_last_good_threshold_is_read_from_its_own_group_when_the_status_is_l
     (threshold,) = (view.get("tpol", "lost") or {})["status"]["thresholds"]
     assert threshold["reason"] != "Changed", threshold
     assert threshold["current"] == value == recorded(view)["lost"]
+
+
+def test_a_move_into_an_object_without_room_keeps_the_threshold_where_it_was(
+    view: View, lever: Lever, case: str
+) -> None:
+    now, wide = time.time(), {"full": 260, "moves": 160}
+    for name, count in wide.items():
+        for n in range(count):
+            long = f"{case}-{name}-{n:03d}-{'x' * 900}"
+            labels = {"__name__": "wide", "name": name, "case": long, "job": "lever", "instance": "lever"}
+            view.cluster.remote_write([(labels, [(now - 120 + 10 * i, 10.0 + i % 3) for i in range(12)])])
+    spec = {"perLabels": ["case"], "interval": "2s"}
+    short = {"window": "10m", "step": "10s", "minDuration": "1m", "minCoverage": "0.1"}
+
+    def asked(name: str) -> dict[str, Any]:
+        return {**spec, "expr": f'wide{{name="{name}",case=~"{case}-.*"}}', "history": short}
+
+    view.apply("ThresholdPolicy", "full", sharing(case, **asked("full")))
+    view.apply("ThresholdPolicy", "moves", policy(case, **asked("moves")))
+    for name in wide:
+        view.reaches("tpol", name, "Loaded", "RuleLoaded", seconds=90)
+    view.apply("ThresholdPolicy", "moves", sharing(case, **asked("moves")))
+    message = view.reaches("tpol", "moves", "TooMuchData", seconds=60)
+    assert "the PrometheusRule thresholds would have" in message and "policy full" in message and "400000" in message
+    assert groups_in(view) == {"full"}
+    time.sleep(4)
+    assert len(object_of(view, "opssight-tpol-moves")["spec"]["groups"][0]["rules"]) == wide["moves"]
+    view.apply("ThresholdPolicy", "moves", sharing(case, "others", **asked("moves")))
+    view.reaches("tpol", "moves", "Loaded", "RuleLoaded", seconds=90)
+    eventually("it has moved", lambda: not object_of(view, "opssight-tpol-moves"), seconds=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from opssight_operator.api import API_VERSION as OWN_VERSION
@@ -139,9 +140,10 @@ class SharedRules:
         await asyncio.sleep(_PAUSE * (1 + self._jitter.random()))
 
 
-def _part(owner: Owner, rule: RuleObject, labels: Any) -> dict[str, Any]:
+def _part(owner: Owner, rule: RuleObject, labels: Mapping[str, str]) -> dict[str, Any]:
     reference = {**owner_reference(owner), "controller": False}  # there may be one controller alone
+    labelled = {"labels": dict(labels)} if labels else {}  # an empty map would be a field of its own, with one manager
     return {
-        "metadata": {"labels": dict(labels), "ownerReferences": [reference]},
+        "metadata": {**labelled, "ownerReferences": [reference]},
         "spec": {"groups": [dict(group) for group in rule.groups]},
     }
