@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,17 @@ class Kind:
                 raise
             return self.model.model_validate({**parts, "status": {}})
 
+    def pack(self, resource: Resource) -> bytes:
+        """A resource as JSON, which takes a tenth of the memory of the objects that it is made of."""
+        return resource.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+    def unpack(self, packed: bytes) -> Resource:
+        """The resource that was packed."""
+        try:
+            return self.model.model_validate_json(packed)
+        except ValidationError:  # a status of our own that nobody could read again
+            return self.parse(json.loads(packed))
+
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -68,10 +80,10 @@ def key_of(kind: str, body: Mapping[str, Any]) -> Key:
     return kind, body["metadata"].get("namespace", ""), body["metadata"]["name"]
 
 
-def owner_of(key: Key, resource: Resource) -> Owner:
+def owner_of(key: Key, uid: str) -> Owner:
     """Who owns the rule, the Events and the gauges of a resource."""
     kind, namespace, name = key
-    return Owner(API_VERSION, kind, name, namespace, resource.metadata.uid)
+    return Owner(API_VERSION, kind, name, namespace, uid)
 
 
 def interval_of(resource: Resource, settings: Settings) -> float:

@@ -73,12 +73,20 @@ class Counters(Protocol):
 
 @dataclass(slots=True)
 class _Held:
-    """A resource, with the status as it was last written by us or read at first sight."""
+    """A resource between its runs, packed, with the status as it was last written by us or read at first sight."""
 
-    resource: Resource
+    uid: str
+    generation: int
+    source: str
+    packed: bytes
     ours: bool = True
     """False for a MetricsSource of another shard, which is used here and reported there."""
     failures: int = 0
+
+
+def _held(kind: str, resource: Resource, ours: bool) -> _Held:
+    meta = resource.metadata
+    return _Held(meta.uid, meta.generation, source_of(resource), KINDS[kind].pack(resource), ours)
 
 
 class Runtime:
@@ -123,24 +131,25 @@ class Runtime:
             self._counters.foreign(kind)
             self._forget(key)  # if there was one of that name, it is gone
             return
+        known = self._held.get(key)
+        same = known is not None and known.uid == body["metadata"]["uid"]
+        if known is not None and same and known.generation == body["metadata"].get("generation", 0):
+            return  # an echo of our own status, as a rule
         try:
             resource = KINDS[kind].parse(body)
         except ValidationError as error:
             # The schema lets nothing through that does not parse, unless the CRD is of another version.
             log.error("a resource does not parse", extra={"key": key, "error": str(error)})
             return
-        known = self._held.get(key)
-        if known is not None and known.resource.metadata.uid == resource.metadata.uid:
-            if known.resource.metadata.generation == resource.metadata.generation:
-                return
-            resource = resource.model_copy(update={"status": known.resource.status})
+        if known is not None and same:
+            resource = resource.model_copy(update={"status": KINDS[kind].unpack(known.packed).status})
             delay = 0.0
         else:
             current = resource.status.observed_generation == resource.metadata.generation
             spread = min(SPREAD_SECONDS, interval_of(resource, self._settings))
             delay = phase(resource.metadata.uid, spread) if current else 0.0
         self._number[kind] += ours - (known is not None and known.ours)
-        self._held[key] = _Held(resource, ours)
+        self._held[key] = _held(kind, resource, ours)
         self._counters.watched(kind, self._number[kind])
         if isinstance(resource, MetricsSource):
             self._source_seen(resource)
@@ -166,11 +175,11 @@ class Runtime:
             return
         self._number[key[0]] -= known.ours
         self._counters.watched(key[0], self._number[key[0]])
-        self._ports.telemetry.clear_gauges(owner_of(key, known.resource))
-        self._departures.start(known.resource)
-        if isinstance(known.resource, MetricsSource):
-            self._sources.remove(known.resource.metadata.name)
-            self._run_dependants(known.resource.metadata.name)
+        self._ports.telemetry.clear_gauges(owner_of(key, known.uid))
+        self._departures.start(KINDS[key[0]].unpack(known.packed))
+        if key[0] == "MetricsSource":
+            self._sources.remove(known.source)
+            self._run_dependants(known.source)
 
     async def sweep(self, uids_of: Callable[[str], Awaitable[set[str]]]) -> None:
         """Forget what is gone without a word: a watch that has to list anew never tells of deletions in between.
@@ -181,7 +190,7 @@ class Runtime:
             known = {key: held for key, held in self._held.items() if key[0] == kind}
             uids = await uids_of(kind)
             for key, held in known.items():
-                if held.resource.metadata.uid not in uids and self._held.get(key) is held:
+                if held.uid not in uids and self._held.get(key) is held:
                     log.info("a resource is gone and no event told of it", extra={"key": key})
                     self._forget(key)
 
@@ -198,8 +207,8 @@ class Runtime:
         if held is None:
             return None
         began = self._clock()
-        resource = held.resource
-        owner = owner_of(key, resource)
+        resource = KINDS[key[0]].unpack(held.packed)
+        owner = owner_of(key, held.uid)
         try:
             resource = await self._announced(resource, owner)
             now = self._wall_clock()
@@ -219,8 +228,9 @@ class Runtime:
     def _remember(self, key: Key, uid: str, plan: Plan[Any]) -> None:
         """Keep the status that now stands there, also when the spec has changed during the run."""
         held = self._held.get(key)
-        if held is not None and held.resource.metadata.uid == uid:
-            held.resource = held.resource.model_copy(update={"status": plan.status})
+        if held is not None and held.uid == uid:
+            kind = KINDS[key[0]]
+            held.packed = kind.pack(kind.unpack(held.packed).model_copy(update={"status": plan.status}))
 
     async def _announced(self, resource: Resource, owner: Owner) -> Resource:
         """A resource that is seen for the first time says so before the first, long fetch."""
@@ -251,5 +261,5 @@ class Runtime:
 
     def _run_dependants(self, source: str) -> None:
         for key, held in self._held.items():
-            if key[0] != "MetricsSource" and source_of(held.resource) == source:
+            if key[0] != "MetricsSource" and held.source == source:
                 self.scheduler.poke(key)
