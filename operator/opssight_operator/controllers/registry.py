@@ -21,6 +21,8 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SETTLED_SECONDS = 0.3
 LOGIN_SECONDS = 600  # the projected token is read again after this
 BACKOFFS = (1.0, 1.0, 2.0, 3.0, *(5.0,) * 60)  # a server that comes back is seen within seconds
+CHUNK = 100  # resources of one page of a list; all of them at once are 12 kB each, as Python objects
+IDLE_SECONDS = 0.1  # after which kopf forgets the body of an event; it is a task for each resource until then
 
 
 def build_registry(
@@ -66,6 +68,8 @@ def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     own.watching.server_timeout = 300
     own.watching.client_timeout = 310
     own.watching.reconnect_backoff = 1
+    own.watching.chunk_size = CHUNK
+    own.queueing.idle_timeout = IDLE_SECONDS
     for kind in KINDS.values():
         if selector := shard_selector(kind.name, settings):
             own.watching.shard_selectors[GROUP, VERSION, kind.plural] = selector
