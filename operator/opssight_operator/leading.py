@@ -26,6 +26,7 @@ from .controllers.kinds import KINDS
 from .controllers.registry import build_registry, kopf_settings, shard_selector
 from .controllers.runtime import Runtime
 from .core.conventions import EVENT_CONTROLLER
+from .core.models import ModelMemory
 from .errors import OpsSightError
 from .reconcile.ports import Ports
 from .settings import Settings
@@ -73,6 +74,7 @@ class Leading:
             documents=ConfigMaps(api),
             lookout=Lookout(api),
             shared_rules=SharedRules(api),
+            models=ModelMemory(settings.model_bytes),
         )
         self._runtime = Runtime(ports, self._sources, telemetry, settings)
         self._tasks: list[asyncio.Task[None]] = []

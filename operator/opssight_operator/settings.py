@@ -50,6 +50,7 @@ class Settings:
     backoff_seconds: float = 5.0  # the first retry after a dependency failed; doubles, with jitter
     max_backoff_seconds: float = 300.0
     cache_bytes: int = 268_435_456  # of fetched windows
+    model_bytes: int = 134_217_728  # of models between evaluations; beyond it they are packed, then forgotten
     late_sample_seconds: float = 300.0  # the newest samples are fetched again for so long, as some come late
 
     def __post_init__(self) -> None:

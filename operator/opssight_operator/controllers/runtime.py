@@ -177,6 +177,7 @@ class Runtime:
         self._counters.watched(key[0], self._number[key[0]])
         self._ports.telemetry.clear_gauges(owner_of(key, known.uid))
         self._departures.start(KINDS[key[0]].unpack(known.packed))
+        self._ports.models.put(known.uid, {})
         if key[0] == "MetricsSource":
             self._sources.remove(known.source)
             self._run_dependants(known.source)

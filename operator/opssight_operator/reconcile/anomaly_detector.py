@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..api import API_VERSION
 from ..api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus, Query
 from ..core.evaluation import evaluate
 from ..core.held import held_plan, suspended_plan
 from ..core.judgement import volume_of
+from ..core.models import Kept, packed, unpacked
 from ..core.observation import DetectorObservation, Frame, QueryObservation
 from ..core.plan import Plan
 from ..core.science import detector_for, policy_for
@@ -32,8 +33,15 @@ async def reconcile(
         return suspended_plan(resource, now)
     try:
         windows, observation = await _gather(resource, now, ports, settings)
-        plan = await ports.compute.run(partial(evaluate, resource, observation, windows, now, settings))
-        ports.models.put(resource.metadata.uid, plan.learned)
+        kept, pack = ports.models.get(resource.metadata.uid), ports.models.crowded
+
+        def judged() -> tuple[Plan[AnomalyDetectorStatus], Mapping[str, Kept]]:
+            seen = replace(observation, learned=unpacked(kept))
+            plan = evaluate(resource, seen, windows, now, settings)
+            return plan, packed(plan.learned) if pack else plan.learned
+
+        plan, learned = await ports.compute.run(judged)
+        ports.models.put(resource.metadata.uid, learned)
         return plan
     except OpsSightError as error:
         return held_plan(resource, error, now, settings)
@@ -63,7 +71,7 @@ async def _gather(
                 raise
         else:
             break
-    return windows, DetectorObservation(queries, rule, ports.models.get(resource.metadata.uid))
+    return windows, DetectorObservation(queries, rule)
 
 
 async def _all_queries(

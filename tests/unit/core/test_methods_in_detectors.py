@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from builders import NOW, STEP, a_detector, a_frame
+from opssight_detectors.methods.adaptive import Adaptive
 from opssight_detectors.registry import METHODS
 from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus
 from opssight_operator.core.evaluation import evaluate
-from opssight_operator.core.models import Learned, ModelMemory
+from opssight_operator.core.models import SERIES_BYTES, Learned, ModelMemory, packed, unpacked
 from opssight_operator.core.observation import DetectorObservation, QueryObservation
 from opssight_operator.core.plan import Plan
 from opssight_operator.core.timing import rfc3339, seconds_of
@@ -144,10 +145,33 @@ def test_a_level_that_lasts_is_accepted_after_the_stated_time_and_said_to_have_m
 
 
 def test_the_memory_of_models_forgets_those_used_least_lately() -> None:
-    memory = ModelMemory(max_series=25)
+    memory = ModelMemory(max_bytes=25 * SERIES_BYTES)
     for uid in "abc":
         memory.put(uid, {"q": Learned("k", 0.0, (), 10)})
         memory.get("a")
     assert [uid for uid in "abc" if memory.get(uid)] == ["a", "c"]
     memory.put("a", {})
     assert not memory.get("a")
+
+
+def test_models_are_packed_where_there_is_no_room_for_all_of_them_as_they_are() -> None:
+    memory = ModelMemory(max_bytes=25 * SERIES_BYTES)
+    dice = np.random.default_rng(5)
+    model = Adaptive().fit(np.arange(90) * 60.0, dice.normal(10, 1, (90, 1)))
+    learned = {"q": Learned("k", 0.0, (model,), 1)}
+    for number in range(100):
+        memory.put(str(number), packed(learned) if memory.crowded else learned)
+    kept = unpacked(memory.get("99"))["q"]
+    assert (kept.key, kept.until, kept.series) == ("k", 0.0, 1)
+    assert len([number for number in range(100) if memory.get(str(number))]) > 80
+    newest = np.array([6000.0]), np.array([[17.0]])
+    for field in ("score", "expected", "lower", "upper"):
+        assert getattr(kept.models[0].score(*newest), field) == getattr(model.score(*newest), field)
+
+
+def test_a_detector_scores_the_same_whether_its_models_are_packed_or_not() -> None:
+    kept = at(watching("Adaptive"), quiet(series=2), NOW).learned
+    assert kept and not set(kept) - set(packed(kept))
+    again = unpacked(packed(kept))
+    one, other = (at(watching("Adaptive"), quiet(series=2), NOW + STEP, learned=which) for which in (kept, again))
+    assert one.status == other.status
