@@ -109,7 +109,7 @@ def _renew(tails: Tails) -> None:
 
 
 def _from_the_top(counts: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums over this bin and those above it; for many series a loop over 65 bins is four times as fast as ``cumsum``."""
+    """Sums over this bin and those above it; of many series a loop over 65 bins is four times as fast as ``cumsum``."""
     if counts.shape[2] < 4:
         return counts[:, ::-1].cumsum(axis=1)[:, ::-1]
     sums = np.empty_like(counts)

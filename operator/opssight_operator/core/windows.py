@@ -54,10 +54,17 @@ class DetectorWindows:
 
 
 def detector_windows(
-    spec: AnomalyDetectorSpec, now: float, open_since: Iterable[float], settings: Settings, *, share: float = 1.0
+    spec: AnomalyDetectorSpec,
+    now: float,
+    open_since: Iterable[float],
+    settings: Settings,
+    *,
+    share: float = 1.0,
+    place: float = 0.0,
 ) -> DetectorWindows:
     """The windows of a detector at ``now``; ``share`` of the training window is used (less when it is too heavy).
 
+    ``place``, from 0 to 1, is the detector's own among all, so that not all of them fit their models anew at once.
     ``open_since`` are the starts of the open episodes. Raises ``InvalidSpec``.
     """
     step = _step("step", spec.step)
@@ -79,7 +86,9 @@ def detector_windows(
     judged_from = max(min(at - lookback + step, on_grid(oldest_open, step)), furthest)
     start = judged_from - training
     if spec.method.type in LEARNS_SHAPES:
-        start = on_grid(start, max(on_grid(training / ANCHORS, step), step))
+        anchors = max(on_grid(training / ANCHORS, step), step)
+        own = on_grid(place * anchors, step)
+        start = on_grid(start - own, anchors) + own
     return DetectorWindows(step, interval, start, judged_from, at, lookback, training, accept_after)
 
 

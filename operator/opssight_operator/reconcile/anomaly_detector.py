@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from ..api import API_VERSION
 from ..api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus, Query
@@ -14,6 +15,7 @@ from ..core.judgement import volume_of
 from ..core.models import Kept, packed, unpacked
 from ..core.observation import DetectorObservation, Frame, QueryObservation
 from ..core.plan import Plan
+from ..core.scheduling import phase
 from ..core.science import detector_for, policy_for
 from ..core.timing import seconds_of
 from ..core.windows import DetectorWindows, detector_windows
@@ -53,7 +55,8 @@ async def _gather(
     spec = resource.spec
     open_since = [seconds_of(a.start) for a in resource.status.anomalies if a.end is None]
     # An impossible spec is refused before anything is asked.
-    detector_windows(spec, now, open_since, settings)
+    windows_at = partial(detector_windows, spec, now, open_since, settings, place=phase(resource.metadata.uid, 1.0))
+    windows_at()
     detector_for(spec)
     for query in spec.queries:
         policy_for(query)
@@ -63,7 +66,7 @@ async def _gather(
         owner, source, ports, wanted=spec.alert is not None, conditions=resource.status.conditions
     )
     for share in SHARES:
-        windows = detector_windows(spec, now, open_since, settings, share=share)
+        windows = windows_at(share=share)
         try:
             queries = await _all_queries(spec.queries, windows, source, settings)
         except PrometheusOverloaded:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,16 +46,29 @@ def test_a_heavy_window_can_be_halved_but_not_below_what_training_needs() -> Non
     assert tenth.judged_from - tenth.start == 1200
 
 
+def test_many_detectors_begin_their_models_anew_at_different_times_and_as_often_as_one() -> None:
+    spec = a_detector(trainingWindow="7h", method={"type": "Adaptive"}).spec
+    places = [number / 60 for number in range(60)]
+    minutes = [NOW + 60 * minute for minute in range(121)]  # an anchor holds for an hour
+    starts = [[detector_windows(spec, now, [], SETTINGS, place=place).start for now in minutes] for place in places]
+    renewed = np.diff(np.array(starts), axis=1) > 0
+    assert set(renewed.sum(axis=1)) == {2}
+    assert renewed.sum(axis=0).max() == 1
+
+
 @given(
     now=st.floats(1.6e9, 2e9),
     ages=st.lists(st.floats(-100, 1e6), max_size=5),
     step=st.sampled_from(["1s", "15s", "1m", "7m"]),
     interval=st.sampled_from(["1s", "1m", "1h"]),
+    place=st.floats(0, 1, exclude_max=True),
 )
 @settings(deadline=None)
-def test_training_always_ends_where_judging_begins(now: float, ages: list[float], step: str, interval: str) -> None:
+def test_training_always_ends_where_judging_begins(
+    now: float, ages: list[float], step: str, interval: str, place: float
+) -> None:
     spec = a_detector(step=step, interval=interval).spec
-    windows = detector_windows(spec, now, [now - age for age in ages], SETTINGS)
+    windows = detector_windows(spec, now, [now - age for age in ages], SETTINGS, place=place)
     assert windows.start < windows.judged_from <= windows.now <= now + 1e-5
     assert windows.now - windows.judged_from + windows.step >= windows.lookback - 1e-6
     for moment in (windows.start, windows.judged_from, windows.now):
