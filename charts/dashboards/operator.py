@@ -94,8 +94,13 @@ def operator() -> Json:
             ),
             panel(
                 "Behind",
-                "How late the newest run began, and how many resources wait for room.",
+                "How late the newest run began and the event loop wakes up, and how many resources wait for room.",
                 query(f"max(opssight_scheduler_lag_seconds{{{own}}})", "seconds late"),
+                query(
+                    "histogram_quantile(0.99, sum by (le) "
+                    f"(rate(opssight_event_loop_lag_seconds_bucket{{{own}}}[$__rate_interval])))",
+                    "seconds that the loop is late, 99 %",
+                ),
                 query(f"sum(opssight_scheduler_waiting{{{own}}})", "resources that wait"),
                 query(f"sum(increase(opssight_missed_runs_total{{{own}}}[$__rate_interval]))", "runs skipped"),
             ),

@@ -16,6 +16,7 @@ from .adapters.kubernetes.client import own_account
 from .adapters.kubernetes.failures import ApiFailure
 from .adapters.lease import Lease
 from .adapters.logs import configure
+from .adapters.loop_lag import watch_loop
 from .adapters.probes import Probes
 from .adapters.telemetry import Telemetry
 from .core.sharding import lease_of
@@ -70,11 +71,13 @@ class Operator:
 
     async def run(self) -> int:
         """0 after a graceful stop, 1 when kopf or the scheduler ended by itself; a lost lease ends the process."""
+        lag = asyncio.create_task(watch_loop(self.telemetry.loop_lagged), name="loop lag")
         try:
             await self._listen()
             await self._wait_for_rights()
             return await self._lead()
         finally:
+            lag.cancel()
             await self.probes.stop()
             await self.api.close()
 

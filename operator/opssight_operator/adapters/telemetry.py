@@ -6,6 +6,7 @@ import platform
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -66,6 +67,7 @@ class _Once(Collector):
         return self._families
 
 
+@lru_cache(maxsize=4096)
 def legacy_name(name: str) -> str:
     """A label name for a Prometheus that knows letters, digits and underscores alone; no two names become one.
 
@@ -110,6 +112,12 @@ class Telemetry:
         )
         self._scheduler_lag = Gauge(
             "opssight_scheduler_lag_seconds", "How late the newest run was started.", registry=self.registry
+        )
+        self._loop_lag = Histogram(
+            "opssight_event_loop_lag_seconds",
+            "How late the event loop woke up, looked at five times a second.",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
+            registry=self.registry,
         )
         self._waiting = Gauge(
             "opssight_scheduler_waiting", "Resources that are due and wait for room.", registry=self.registry
@@ -158,6 +166,10 @@ class Telemetry:
     def lagged(self, seconds: float) -> None:
         """Say how late the newest run was started."""
         self._scheduler_lag.set(seconds)
+
+    def loop_lagged(self, seconds: float) -> None:
+        """Count one look at how late the event loop woke up."""
+        self._loop_lag.observe(seconds)
 
     def waiting(self, count: Callable[[], float]) -> None:
         """Ask ``count`` at each scrape how many resources are due and wait for room."""
