@@ -79,14 +79,16 @@ def measure(name: str, child: subprocess.Popen[bytes], seconds: float, counter: 
     return figure
 
 
-def settle(child: subprocess.Popen[bytes], ready: Callable[[], bool], interval: float) -> None:
+def settle(
+    child: subprocess.Popen[bytes], ready: Callable[[], bool], interval: float, patience: float = PATIENCE
+) -> None:
     """Wait until everything has been seen once, and then for one interval more."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not ready():
         if child.poll() is not None:
             raise SystemExit(f"the process ended with {child.returncode}")
         if time.monotonic() > end:
-            raise SystemExit(f"not settled after {PATIENCE:.0f} s")
+            raise SystemExit(f"not settled after {patience:.0f} s")
         time.sleep(3.0)
     time.sleep(interval)
 
@@ -211,8 +213,8 @@ def opssight(cluster: Any, arguments: argparse.Namespace, work: Path) -> list[Fi
     return figures
 
 
-def timers(cluster: Any, arguments: argparse.Namespace, work: Path, *, patches: bool) -> Figure:
-    """One kopf timer per object, as administrator."""
+def timers(cluster: Any, arguments: argparse.Namespace, work: Path, *, patches: bool, leave: bool = False) -> Figure:
+    """One kopf timer per object, as administrator; its finalizers are taken away unless it is to ``leave`` them."""
     ticks = work / "ticks"
     ticks.unlink(missing_ok=True)
     command = [sys.executable, __file__, "--as-timers", str(ticks), "--interval", str(arguments.interval)]
@@ -226,9 +228,10 @@ def timers(cluster: Any, arguments: argparse.Namespace, work: Path, *, patches: 
 
     name = "kopf timers that " + ("patch the status" if patches else "do nothing")
     with process(command + ["--patches"] * patches, work / "timers.log", environment) as child:
-        settle(child, lambda: all_held() and counted() >= arguments.count, arguments.interval)
+        settle(child, lambda: counted() >= arguments.count and all_held(), arguments.interval)
         figure = measure(name, child, arguments.seconds, counted)
-    patch_all(cluster, arguments.count, {"metadata": {"finalizers": None}})
+    if not leave:
+        patch_all(cluster, arguments.count, {"metadata": {"finalizers": None}})
     return figure
 
 
