@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("install.md", "security.md", "operations.md")  # one after the other, as a new user reads them
 FENCE = re.compile(r"(?:<!-- not run: (?P<why>[^>]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 VALUE = re.compile(r"`((?:settings|rbac|crds|leaderElection|networkPolicy|prometheusRule|dashboards)\.[\w.]+)`")
-ELSEWHERE = {"podman", "cosign", "sed", "kubectl", "helm"}
+ELSEWHERE = {"podman", "kind", "cosign", "sed", "kubectl", "helm"}
 
 
 @dataclass(frozen=True)
