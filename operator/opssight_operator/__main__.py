@@ -27,6 +27,7 @@ from .settings import Settings
 log = logging.getLogger("opssight_operator")
 
 STALLED_SECONDS = 120.0  # a scheduler that has not turned for so long is stuck
+SWITCH_SECONDS = 0.0005  # after which a thread that judges or decodes leaves the interpreter to the event loop
 ACCESS_SECONDS = 15.0  # how often missing rights are looked for again
 
 
@@ -172,6 +173,7 @@ def main() -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    sys.setswitchinterval(SWITCH_SECONDS)
     os.environ.setdefault("USER", "opssight")  # kopf asks for it, and a pod's uid has no passwd entry
     try:
         return asyncio.run(start(settings))
