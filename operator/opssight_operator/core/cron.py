@@ -19,7 +19,7 @@ _FIELDS = (
     ("month", 1, 12, _MONTHS),
     ("day of the week", 0, 6, _WEEKDAYS),
 )
-_LONGEST = timedelta(days=9 * 366)  # the 29th of February may be eight years away
+_LONGEST = timedelta(days=41 * 366)  # a Sunday the 29th of February may be forty years away
 _DAY = timedelta(days=1)
 
 

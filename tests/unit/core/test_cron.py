@@ -125,3 +125,13 @@ def test_sunday_has_two_numbers():
     assert Cron.parse("0 0 * * 0-7").weekdays == frozenset(range(7))
     assert Cron.parse("0 0 * * 7").weekdays == Cron.parse("0 0 * * sun").weekdays == frozenset({0})
     assert Cron.parse("0 0 * * fri-mon").weekdays == frozenset({5, 6, 0, 1})
+
+
+def test_a_date_on_a_day_of_the_week_is_found_however_many_years_away() -> None:
+    utc = ZoneInfo("UTC")
+    assert Cron.parse("0 0 7 10 */7").after(datetime(2020, 9, 13, tzinfo=utc).timestamp(), utc) == (
+        datetime(2029, 10, 7, tzinfo=utc).timestamp()
+    )
+    assert Cron.parse("0 0 29 2 */7").after(datetime(2090, 1, 1, tzinfo=utc).timestamp(), utc) == (
+        datetime(2128, 2, 29, tzinfo=utc).timestamp()
+    )
