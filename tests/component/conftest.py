@@ -10,6 +10,8 @@ from typing import Protocol
 import pytest
 from localcluster import Cluster, Options, Prometheus
 
+from component.lever import Lever, scraped_lever
+
 HERE = Path(__file__).parent
 
 
@@ -58,3 +60,18 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
     cluster.api("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def lever(cluster: Cluster) -> Iterator[Lever]:
+    """A metric whose values the tests of a file decide."""
+    with scraped_lever(cluster) as running:
+        yield running
+
+
+@pytest.fixture
+def case(cluster: Cluster, lever: Lever, namespace: str) -> str:
+    """A lever of the test's own with ten minutes of quiet history around 10."""
+    name = namespace.replace("-", "")
+    lever.give_quiet(cluster, name)
+    return name

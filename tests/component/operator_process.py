@@ -1,4 +1,4 @@
-"""The operator as a process with the rights that it has in production, and a metric whose value a test decides."""
+"""The operator as a process with the rights that it has in production, and what a user sees of its resources."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,36 +136,6 @@ class OperatorProcess:
         return "opssight_leader 1.0" in self.metrics()
 
 
-class Lever:
-    """A live exporter of ``lever{case="..."}`` gauges whose values the test sets."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, float] = {}
-        lever = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                lines = [f'lever{{case="{case}"}} {value}' for case, value in sorted(lever.values.items())]
-                body = ("\n".join(lines) + "\n").encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.server.shutdown()
-        self.server.server_close()
-
-
 class View:
     """What a user sees of the resources of one namespace."""
 
@@ -215,6 +184,22 @@ class View:
         """The notes of all Events of a reason."""
         items = json.loads(self.cluster.kubectl("get", "events.events.k8s.io", "-n", self.namespace, "-o", "json"))
         return [item["note"] for item in items["items"] if item["reason"] == reason]
+
+
+@contextmanager
+def working(cluster: Cluster, folder: Path, max_series: int = 500, **environment: str) -> Iterator[OperatorProcess]:
+    """A replica that leads, with a MetricsSource ``loop``; in the end no traceback was logged, no right missed."""
+    install(cluster)
+    limits = {"timeout": "5s", "maxSeries": max_series}
+    View(cluster, "").apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": limits})
+    running = OperatorProcess(cluster, folder, **environment).start()
+    try:
+        eventually("the operator leads", running.leads)
+        yield running
+    finally:
+        running.end()
+    assert "Traceback" not in running.log, running.log[-3000:]
+    assert " 403 " not in running.log and "(403)" not in running.log, running.log[-3000:]
 
 
 def detector(case: str, **more: Any) -> dict[str, Any]:

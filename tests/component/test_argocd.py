@@ -17,7 +17,8 @@ import yaml
 from localcluster import Cluster, Options
 from localcluster.argocd import ArgoCD
 
-from component.operator_process import ROOT, Lever, OperatorProcess, View, detector, eventually, policy
+from component.lever import Lever
+from component.operator_process import ROOT, OperatorProcess, View, detector, eventually, policy
 
 APPLY = {"server-side": ("ServerSideApply=true",), "client-side": ()}
 USERS_ALERT = {

@@ -18,7 +18,8 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from localcluster import Cluster
 
-from component.operator_process import Lever, OperatorProcess, View, detector, eventually, install, policy
+from component.lever import Lever
+from component.operator_process import OperatorProcess, View, detector, eventually, install, policy
 from opssight_operator.adapters.telemetry import Telemetry
 from opssight_operator.core.conventions import RESOURCE_GAUGES
 

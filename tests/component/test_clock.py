@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from localcluster import Cluster
 
-from component.operator_process import Lever, OperatorProcess, View, detector, eventually, install, policy
+from component.lever import Lever
+from component.operator_process import OperatorProcess, View, detector, eventually, install, policy
 
 # Python reads this before anything else of the process: its wall clock is off by what a file says.
 OFF_BY_A_FILE = """
@@ -26,25 +23,13 @@ time.time = _wall
 HOUR = 3600.0
 
 
-@pytest.fixture
-def lever(cluster: Cluster) -> Iterator[Lever]:
-    running = Lever()
-    running.values["clock"] = 10.0
-    cluster.add_scrape_target("clock", f"127.0.0.1:{running.port}", interval="1s")
-    now, dice = time.time(), random.Random(2)
-    labels = {"__name__": "lever", "case": "clock", "job": "clock", "instance": "clock"}
-    cluster.remote_write([(labels, [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)])])
-    yield running
-    cluster.remove_scrape_target("clock")
-    running.close()
-
-
 def test_a_clock_that_jumps_costs_no_threshold_and_no_life(
     cluster: Cluster, lever: Lever, namespace: str, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(OFF_BY_A_FILE)
     offset = tmp_path / "offset"
     offset.write_text("0")
+    lever.give_quiet(cluster, "clock")
     install(cluster)
     view = View(cluster, namespace)
     view.apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": {"timeout": "5s"}})

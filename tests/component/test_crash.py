@@ -7,34 +7,21 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from localcluster import Cluster
 
-from component.operator_process import NAMESPACE, Lever, OperatorProcess, View, detector, eventually, install, policy
+from component.lever import Lever
+from component.operator_process import NAMESPACE, OperatorProcess, View, detector, eventually, install, policy
 
 KILLS = int(os.environ.get("OPSSIGHT_KILLS", "20"))  # 100 in `make chaos`
 
 
-@pytest.fixture(scope="module")
-def lever(cluster: Cluster) -> Iterator[Lever]:
-    running = Lever()
-    running.values["crash"] = 10.0
-    cluster.add_scrape_target("lever", f"127.0.0.1:{running.port}", interval="1s")
-    now = time.time()
-    dice = random.Random(1)
-    labels = {"__name__": "lever", "case": "crash", "job": "lever", "instance": "lever"}
-    cluster.remote_write([(labels, [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)])])
-    yield running
-    cluster.remove_scrape_target("lever")
-    running.close()
-
-
 @pytest.fixture
 def installed(cluster: Cluster, lever: Lever) -> None:
+    lever.give_quiet(cluster, "crash")
     install(cluster)
     View(cluster, "").apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": {"timeout": "5s"}})
 

@@ -17,7 +17,8 @@ import pytest
 from localcluster import Cluster
 
 from component.faulty_door import Fault, FaultyDoor, api_failure
-from component.operator_process import Lever, OperatorProcess, View, detector, eventually, install, policy
+from component.lever import Lever
+from component.operator_process import OperatorProcess, View, detector, eventually, install, policy
 
 SECONDS = float(os.environ.get("OPSSIGHT_CHAOS_SECONDS", "3"))
 

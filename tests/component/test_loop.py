@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,54 +12,23 @@ from typing import Any
 import pytest
 from localcluster import Cluster
 
-from component.operator_process import Lever, OperatorProcess, View, detector, eventually, install, policy
+from component.lever import Lever
+from component.operator_process import OperatorProcess, View, detector, eventually, policy, working
 
 COUNTER = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def lever(cluster: Cluster) -> Iterator[Lever]:
-    running = Lever()
-    cluster.add_scrape_target("lever", f"127.0.0.1:{running.port}", interval="1s")
-    yield running
-    cluster.remove_scrape_target("lever")
-    running.close()
-
-
-@pytest.fixture(scope="module")
 def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    install(cluster)
-    View(cluster, "").apply(
-        "MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": {"timeout": "5s", "maxSeries": 500}}
-    )
-    running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator"), OPSSIGHT_MAX_BACKOFF_SECONDS="4").start()
-    cluster.add_scrape_target("opssight", f"127.0.0.1:{running.metrics_port}", interval="1s", honor_labels=True)
-    try:
-        eventually("the operator leads", running.leads)
+    with working(cluster, tmp_path_factory.mktemp("operator"), OPSSIGHT_MAX_BACKOFF_SECONDS="4") as running:
+        cluster.add_scrape_target("opssight", f"127.0.0.1:{running.metrics_port}", interval="1s", honor_labels=True)
         yield running
-    finally:
-        running.end()
-    cluster.remove_scrape_target("opssight")
-    assert "Traceback" not in running.log, running.log[-3000:]
-    assert " 403 " not in running.log and "(403)" not in running.log, running.log[-3000:]
+        cluster.remove_scrape_target("opssight")
 
 
 @pytest.fixture
 def view(cluster: Cluster, namespace: str) -> View:
     return View(cluster, namespace)
-
-
-@pytest.fixture
-def case(cluster: Cluster, lever: Lever) -> str:
-    """A lever of its own with ten minutes of quiet history around 10."""
-    name = f"case{next(COUNTER)}"
-    now = time.time()
-    dice = random.Random(name)
-    samples = [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)]
-    labels = {"__name__": "lever", "case": name, "job": "lever", "instance": "lever"}
-    cluster.remote_write([(labels, samples)])
-    lever.values[name] = 10.0
-    return name
 
 
 def rules(cluster: Cluster, fragment: str) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from localcluster import Cluster
 
-from component.operator_process import Lever, OperatorProcess, View, eventually, install, policy
+from component.lever import Lever
+from component.operator_process import OperatorProcess, View, eventually, install, policy
 
 COUNTER = itertools.count()
 RULES = "/apis/monitoring.coreos.com/v1/namespaces/{}/prometheusrules/{}"

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from localcluster import Cluster
 
-from component.operator_process import Lever, OperatorProcess, View, eventually, install
+from component.lever import Lever
+from component.operator_process import OperatorProcess, View, eventually, working
 
 ERRORS = (
     'sum by (service) (rate(http_requests_total{code=~"5.."}[5m])) / sum by (service) (rate(http_requests_total[5m]))'
@@ -23,24 +24,8 @@ STEP = 300.0
 
 @pytest.fixture(scope="module")
 def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    install(cluster)
-    View(cluster, "").apply("MetricsSource", "learn", {"url": cluster.prometheus_url, "limits": {"maxSeries": 9000}})
-    running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator")).start()
-    try:
-        eventually("the operator leads", running.leads)
+    with working(cluster, tmp_path_factory.mktemp("operator"), max_series=9000) as running:
         yield running
-    finally:
-        running.end()
-    assert "Traceback" not in running.log, running.log[-3000:]
-
-
-@pytest.fixture(scope="module")
-def lever(cluster: Cluster) -> Iterator[Lever]:
-    running = Lever()
-    cluster.add_scrape_target("learn", f"127.0.0.1:{running.port}", interval="1s")
-    yield running
-    cluster.remove_scrape_target("learn")
-    running.close()
 
 
 @pytest.fixture
@@ -78,7 +63,7 @@ def test_two_weeks_with_incidents_give_a_sane_threshold_in_one_interval(
     assert incidents
     exclude = [{"start": stamp(incident.start - 600), "end": stamp(incident.end + 1200)} for incident in incidents]
     spec = {
-        "sourceRef": {"name": "learn"},
+        "sourceRef": {"name": "loop"},
         "expr": ERRORS,
         "perLabels": ["service"],
         "history": {"window": "13d", "step": "5m", "exclude": {"ranges": exclude}},
@@ -147,17 +132,9 @@ def at_hour(hours: str, hour: int) -> float:
     return next(float(value) for first, value in reversed(runs) if int(first) <= hour)
 
 
-def a_lever(cluster: Cluster, lever: Lever, name: str, values: list[float]) -> None:
-    """Ten minutes of history, one value every two seconds."""
-    now = time.time()
-    labels = {"__name__": "lever", "case": name, "job": "learn", "instance": "learn"}
-    cluster.remote_write([(labels, [(now - 2 * (len(values) - i), v) for i, v in enumerate(values)])])
-    lever.values[name] = values[-1]
-
-
 def fast(case: str, **more: Any) -> dict[str, Any]:
     return {
-        "sourceRef": {"name": "learn"},
+        "sourceRef": {"name": "loop"},
         "expr": f'lever{{case="{case}"}}',
         "history": {"window": "10m", "step": "2s", "minDuration": "1m", "minCoverage": "0.5"},
         "interval": "2s",
@@ -169,7 +146,7 @@ def fast(case: str, **more: Any) -> dict[str, Any]:
 def test_when_traffic_doubles_the_threshold_follows_within_its_guardrails_and_no_further(
     cluster: Cluster, operator: OperatorProcess, lever: Lever, view: View
 ) -> None:
-    a_lever(cluster, lever, "traffic", [10 + 0.1 * (i % 5) for i in range(300)])
+    lever.give(cluster, "traffic", [10 + 0.1 * (i % 5) for i in range(300)])
     guardrails = {"max": "16", "maxStep": "0.25", "cooldown": "4s", "whileFiring": "Allow"}
     view.apply("ThresholdPolicy", "follows", fast("traffic", guardrails=guardrails))
     view.apply("ThresholdPolicy", "frozen", fast("traffic", guardrails={**guardrails, "whileFiring": "Freeze"}))
@@ -199,7 +176,7 @@ def test_when_traffic_doubles_the_threshold_follows_within_its_guardrails_and_no
 def test_a_threshold_that_raises_more_alerts_than_predicted_is_rolled_back(
     cluster: Cluster, operator: OperatorProcess, lever: Lever, view: View
 ) -> None:
-    a_lever(cluster, lever, "wrong", [8 + i / 150 for i in range(300)])  # from 8 to 10, once
+    lever.give(cluster, "wrong", [8 + i / 150 for i in range(300)])  # from 8 to 10, once
     alert = {"name": "Wrong", "labels": {"namespace": view.namespace}, "for": "0s"}
     outcome = {"after": "1m", "until": "10m"}
     guardrails = {"whileFiring": "Allow", "cooldown": "10m"}
@@ -295,7 +272,7 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
 def test_a_bad_policy_gets_a_condition_that_names_the_field(
     cluster: Cluster, operator: OperatorProcess, lever: Lever, view: View
 ) -> None:
-    a_lever(cluster, lever, "bad", [1.0 + i % 3 for i in range(300)])
+    lever.give(cluster, "bad", [1.0 + i % 3 for i in range(300)])
     now = time.time() // 2 * 2
     cluster.remote_write(
         [
