@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import time
@@ -15,7 +14,6 @@ from localcluster import Cluster
 from component.lever import Lever
 from component.operator_process import OperatorProcess, View, eventually, policy, working
 
-COUNTER = itertools.count()
 RULES = "/apis/monitoring.coreos.com/v1/namespaces/{}/prometheusrules/{}"
 
 

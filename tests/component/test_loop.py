@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -14,8 +13,6 @@ from localcluster import Cluster
 
 from component.lever import Lever
 from component.operator_process import OperatorProcess, View, detector, eventually, policy, working
-
-COUNTER = itertools.count()
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -14,51 +12,21 @@ import pytest
 from localcluster import Cluster
 
 from component.lever import Lever
-from component.operator_process import OperatorProcess, View, eventually, install, policy
+from component.operator_process import OperatorProcess, View, eventually, policy, working
 
-COUNTER = itertools.count()
 RULES = "/apis/monitoring.coreos.com/v1/namespaces/{}/prometheusrules/{}"
 FORCED = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
 
 
 @pytest.fixture(scope="module")
-def lever(cluster: Cluster) -> Iterator[Lever]:
-    running = Lever()
-    cluster.add_scrape_target("lever", f"127.0.0.1:{running.port}", interval="1s")
-    yield running
-    cluster.remove_scrape_target("lever")
-    running.close()
-
-
-@pytest.fixture(scope="module")
 def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    install(cluster)
-    limits = {"timeout": "5s", "maxSeries": 500}
-    View(cluster, "").apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": limits})
-    running = OperatorProcess(cluster, tmp_path_factory.mktemp("operator")).start()
-    try:
-        eventually("the operator leads", running.leads)
+    with working(cluster, tmp_path_factory.mktemp("operator")) as running:
         yield running
-    finally:
-        running.end()
-    assert "Traceback" not in running.log, running.log[-3000:]
-    assert "(403)" not in running.log, running.log[-3000:]
 
 
 @pytest.fixture
 def view(cluster: Cluster, namespace: str, operator: OperatorProcess) -> View:
     return View(cluster, namespace)
-
-
-@pytest.fixture
-def case(cluster: Cluster, lever: Lever) -> str:
-    """A lever of its own with ten minutes of quiet history around 10."""
-    name = f"shared{next(COUNTER)}"
-    now, dice = time.time(), random.Random(name)
-    samples = [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)]
-    cluster.remote_write([({"__name__": "lever", "case": name, "job": "lever", "instance": "lever"}, samples)])
-    lever.values[name] = 10.0
-    return name
 
 
 def sharing(case: str, name: str = "thresholds", **more: Any) -> dict[str, Any]:
