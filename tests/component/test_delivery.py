@@ -173,6 +173,8 @@ def test_the_threshold_of_a_label_value_that_is_gone_is_recorded_no_more(view: V
         return {series["metric"]["case"] for series in view.cluster.prometheus.query(query)}
 
     eventually("both are recorded", lambda: recorded() == {case, gone}, seconds=60)
+    scraped = f'timestamp(lever{{case="{gone}"}}) > {time.time()}'  # or Prometheus never learns that it ended
+    eventually("the one that will be gone is scraped", lambda: view.cluster.prometheus.query(scraped), seconds=60)
     del lever.values[gone]
     eventually("the one that is left is recorded alone", lambda: recorded() == {case}, seconds=180)
     view.reaches("tpol", "labels", "Loaded", "RuleLoaded", seconds=60)
