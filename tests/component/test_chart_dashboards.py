@@ -153,7 +153,7 @@ def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_every_metric_that_is_asked_for_is_exported(operator: OperatorProcess) -> None:
     own = exported_names(operator.metrics())
-    declared = {name for name, _ in RESOURCE_GAUGES} | exported_names(Telemetry().exposition()[0].decode())
+    declared = {name for name, _ in RESOURCE_GAUGES} | exported_names(b"".join(Telemetry().exposition()[0]).decode())
     used = set().union(*(metrics_in(expr) for expr in QUERIES))
     awaited = LATER | {"opssight_threshold_predicted_episodes_most", "opssight_thresholds_held_total"}
     missing = used - own - awaited

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 
@@ -15,9 +15,14 @@ class Probes:
     """Probes answer at once, from what is known: a probe that waits hides what it should tell."""
 
     def __init__(
-        self, *, exposition: Callable[[str], tuple[bytes, str]], alive: Check, ready: Check, role: Check = lambda: "ok"
+        self,
+        *,
+        exposition: Callable[[str], tuple[Iterator[bytes], str]],
+        alive: Check,
+        ready: Check,
+        role: Check = lambda: "ok",
     ) -> None:
-        """``exposition(accept)`` is the text of /metrics and its type; ``role`` is what a ready replica says."""
+        """``exposition(accept)`` is /metrics, part by part, and its type; ``role`` is what a ready replica says."""
         self._exposition = exposition
         self._alive = alive
         self._ready = ready
@@ -47,9 +52,16 @@ class Probes:
         self._runners.append(runner)
         await web.TCPSite(runner, *address).start()
 
-    async def _metrics(self, request: web.Request) -> web.Response:
-        text, kind = await asyncio.to_thread(self._exposition, request.headers.get("Accept", ""))
-        return web.Response(body=text, headers={"Content-Type": kind})
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        parts, kind = self._exposition(request.headers.get("Accept", ""))
+        part = await asyncio.to_thread(next, parts, None)  # before the head of the answer, for an error to be one
+        response = web.StreamResponse(headers={"Content-Type": kind})
+        await response.prepare(request)
+        while part is not None:
+            await response.write(part)
+            part = await asyncio.to_thread(next, parts, None)
+        await response.write_eof()
+        return response
 
 
 def _check(check: Check, well: Check = lambda: "ok") -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -3,79 +3,21 @@
 from __future__ import annotations
 
 import platform
-import re
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
-from prometheus_client.registry import Collector
 
 from opssight_operator import __version__
 from opssight_operator.api.conditions import Reason
-from opssight_operator.core.conventions import RESOURCE_GAUGES
 from opssight_operator.core.plan import Gauge as Sample
 from opssight_operator.reconcile.ports import Owner
 
-LEGACY = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+from .resource_gauges import ResourceGauges
+
 WITH_UTF8 = f"text/plain; version=1.0.0; charset=utf-8; escaping={ALLOWUTF8}"
 WITHOUT_UTF8 = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class _ResourceGauges:
-    """The gauges of all resources; each sample keeps its own label names."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._by_owner: dict[tuple[str, str], tuple[Sample, ...]] = {}
-
-    def put(self, owner: Owner, samples: Sequence[Sample]) -> None:
-        """Replace the samples of a resource; none of them forgets it."""
-        with self._lock:
-            if samples:
-                self._by_owner[(owner.kind, owner.uid)] = tuple(samples)
-            else:
-                self._by_owner.pop((owner.kind, owner.uid), None)
-
-    def clear(self) -> None:
-        """Forget everything: a replica that does not lead exports nothing."""
-        with self._lock:
-            self._by_owner.clear()
-
-    def families(self, rename: Callable[[str], str]) -> list[Metric]:
-        """One family a metric name, in the order of ``RESOURCE_GAUGES``, with renamed labels."""
-        with self._lock:
-            samples = [sample for group in self._by_owner.values() for sample in group]
-        families = {name: GaugeMetricFamily(name, text) for name, text in RESOURCE_GAUGES}
-        for sample in samples:
-            labels = {rename(name): value for name, value in sample.labels.items()}
-            families[sample.name].add_sample(sample.name, labels, sample.value)
-        return [family for family in families.values() if family.samples]
-
-
-class _Once(Collector):
-    """Families that were collected already."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        """As they are."""
-        return self._families
-
-
-@lru_cache(maxsize=4096)
-def legacy_name(name: str) -> str:
-    """A label name for a Prometheus that knows letters, digits and underscores alone; no two names become one.
-
-    A scrape with two equal label names in one series is refused as a whole, with the gauges of everybody in it.
-    """
-    if LEGACY.fullmatch(name) and not name.startswith(("U__", "__")):
-        return name
-    return "U__" + "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in name)
 
 
 class Telemetry:
@@ -83,7 +25,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._gauges = _ResourceGauges()
+        self._gauges = ResourceGauges()
         self._reconciles = Counter(
             "opssight_reconcile", "Reconciles by kind and outcome.", ("kind", "outcome"), registry=self.registry
         )
@@ -196,9 +138,11 @@ class Telemetry:
         """Forget the gauges of every resource."""
         self._gauges.clear()
 
-    def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """The text of /metrics and its type; ``accept`` is what the scraper says that it understands."""
-        own = generate_latest(self.registry)
-        if f"escaping={ALLOWUTF8}" in accept:
-            return own + generate_latest(_Once(self._gauges.families(str)), ALLOWUTF8), WITH_UTF8
-        return own + generate_latest(_Once(self._gauges.families(legacy_name))), WITHOUT_UTF8
+    def exposition(self, accept: str = "") -> tuple[Iterator[bytes], str]:
+        """/metrics part by part, and its type; ``accept`` is what the scraper says that it understands."""
+        utf8 = f"escaping={ALLOWUTF8}" in accept
+        return self._parts(utf8), WITH_UTF8 if utf8 else WITHOUT_UTF8
+
+    def _parts(self, utf8: bool) -> Iterator[bytes]:
+        yield generate_latest(self.registry)
+        yield from self._gauges.text(utf8=utf8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
@@ -15,10 +15,10 @@ from opssight_operator.adapters.probes import Probes
 
 class State:
     alive, ready, role = "", "", "leading"
-    text = b"x 1\n"
+    parts: tuple[bytes, ...] = (b"x 1\n", b"y 2\n")
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        return self.text, f"text/plain; asked={len(accept)}"
+    def exposition(self, accept: str) -> tuple[Iterator[bytes], str]:
+        return iter(self.parts), f"text/plain; asked={len(accept)}"
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +52,7 @@ async def get(url: str, **headers: str) -> tuple[int, str]:
 @pytest.mark.parametrize("one_port", [False, True], ids=["two ports", "one port"])
 async def test_metrics_and_probes_answer(one_port: bool) -> None:
     async with listening(State(), one_port=one_port) as (metrics, health):
-        assert await get(f"{metrics}/metrics") == (200, "x 1\n")
+        assert await get(f"{metrics}/metrics") == (200, "x 1\ny 2\n")
         assert await get(f"{health}/healthz") == (200, "ok")
         assert await get(f"{health}/readyz") == (200, "leading")
         assert (await get(f"{health}/elsewhere"))[0] == 404
@@ -70,9 +70,13 @@ async def test_a_probe_fails_with_the_reason_and_at_once() -> None:
 
 async def test_a_long_exposition_does_not_hold_up_a_probe() -> None:
     class Slow(State):
-        def exposition(self, accept: str) -> tuple[bytes, str]:
-            time.sleep(1.0)
-            return b"", "text/plain"
+        def exposition(self, accept: str) -> tuple[Iterator[bytes], str]:
+            def parts() -> Iterator[bytes]:
+                time.sleep(0.5)
+                yield b"x 1\n"
+                time.sleep(0.5)
+
+            return parts(), "text/plain"
 
     async with listening(Slow()) as (metrics, health):
         scrape = asyncio.create_task(get(f"{metrics}/metrics"))
@@ -81,6 +85,24 @@ async def test_a_long_exposition_does_not_hold_up_a_probe() -> None:
         await get(f"{health}/healthz")
         assert time.monotonic() - began < 0.7
         await scrape
+
+
+@pytest.mark.parametrize("good", [0, 1], ids=["at once", "in the middle"])
+async def test_an_exposition_that_fails_is_never_a_whole_answer(good: int) -> None:
+    class Failing(State):
+        def exposition(self, accept: str) -> tuple[Iterator[bytes], str]:
+            def parts() -> Iterator[bytes]:
+                yield from self.parts[:good]
+                raise ValueError("a sample that nobody can write")
+
+            return parts(), "text/plain"
+
+    async with listening(Failing()) as (metrics, _):
+        try:
+            status, _text = await get(f"{metrics}/metrics")
+        except aiohttp.ClientPayloadError:
+            status = 0
+        assert status == (0 if good else 500)
 
 
 async def test_the_scraper_is_asked_what_it_understands() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from opssight_operator.adapters.telemetry import LEGACY, Telemetry, legacy_name
+from opssight_operator.adapters.resource_gauges import BATCH, LEGACY, legacy_name
+from opssight_operator.adapters.telemetry import Telemetry
 from opssight_operator.core.conventions import EXPECTED_GAUGE, RESOURCE_GAUGES, SCORE_GAUGE, THRESHOLD_GAUGE
 from opssight_operator.core.plan import Gauge
 from opssight_operator.reconcile.ports import Owner
@@ -21,10 +22,15 @@ def an_owner(name: str = "a") -> Owner:
     return Owner("opssight.dev/v1alpha1", "AnomalyDetector", name, "shop", f"uid-{name}")
 
 
+def text_of(telemetry: Telemetry, accept: str = "") -> str:
+    """The whole of /metrics."""
+    return b"".join(telemetry.exposition(accept)[0]).decode()
+
+
 def read(telemetry: Telemetry, accept: str = "") -> dict[str, list[tuple[dict[str, str], float]]]:
     """Samples by name, as a scraper parses them."""
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
-    for family in text_string_to_metric_families(telemetry.exposition(accept)[0].decode()):
+    for family in text_string_to_metric_families(text_of(telemetry, accept)):
         for sample in family.samples:
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
     return found
@@ -35,6 +41,18 @@ def test_each_series_keeps_its_own_label_names() -> None:
     telemetry.set_gauges(an_owner("a"), [Gauge(SCORE_GAUGE, {"service": "cart"}, 1.5)])
     telemetry.set_gauges(an_owner("b"), [Gauge(SCORE_GAUGE, {"pod": "x", "zone": "1"}, 0.5)])
     assert read(telemetry)[SCORE_GAUGE] == [({"service": "cart"}, 1.5), ({"pod": "x", "zone": "1"}, 0.5)]
+
+
+def test_more_samples_than_a_batch_are_all_there_in_one_family_and_once() -> None:
+    telemetry, count = Telemetry(), 2 * BATCH + 1
+    for n in range(count):
+        labels = {"n": str(n)}
+        telemetry.set_gauges(an_owner(str(n)), [Gauge(SCORE_GAUGE, labels, n), Gauge(EXPECTED_GAUGE, labels, -n)])
+    found = read(telemetry)
+    assert found[SCORE_GAUGE] == [({"n": str(n)}, n) for n in range(count)]
+    assert found[EXPECTED_GAUGE] == [({"n": str(n)}, -n) for n in range(count)]
+    assert text_of(telemetry).count(f"# TYPE {SCORE_GAUGE} ") == 1
+    assert max(len(part.splitlines()) for part in telemetry.exposition()[0]) == BATCH + 2
 
 
 def test_the_gauges_of_a_resource_are_replaced_as_a_whole() -> None:
@@ -86,16 +104,15 @@ def test_names_that_would_become_one_are_kept_apart() -> None:
 def test_a_new_prometheus_reads_label_names_as_they_are() -> None:
     telemetry = Telemetry()
     telemetry.set_gauges(an_owner(), [Gauge(SCORE_GAUGE, {"k8s.pod": "x", "a_b": "1", "a.b": "2"}, 1.0)])
-    text, kind = telemetry.exposition(UTF8)
-    assert "escaping=allow-utf-8" in kind
-    assert f'{SCORE_GAUGE}{{"a.b"="2",a_b="1","k8s.pod"="x"}} 1.0' in text.decode()
+    assert "escaping=allow-utf-8" in telemetry.exposition(UTF8)[1]
+    assert f'{SCORE_GAUGE}{{"a.b"="2",a_b="1","k8s.pod"="x"}} 1.0' in text_of(telemetry, UTF8)
 
 
 @pytest.mark.parametrize(("value", "text"), [(float("inf"), "+Inf"), (float("nan"), "NaN"), (1e300, "1e+300")])
 def test_odd_numbers_are_written_as_prometheus_reads_them(value: float, text: str) -> None:
     telemetry = Telemetry()
     telemetry.set_gauges(an_owner(), [Gauge(SCORE_GAUGE, {}, value)])
-    assert f"{SCORE_GAUGE} {text}\n" in telemetry.exposition()[0].decode()
+    assert f"{SCORE_GAUGE} {text}\n" in text_of(telemetry)
 
 
 def test_the_operator_tells_of_its_own_work_under_the_names_that_are_documented() -> None:
