@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 import time
@@ -27,8 +28,8 @@ REMEMBERED = 4096
 NOTE_LIMIT = 1024
 COMBINED = "(combined from similar events): "
 
-Subject = tuple[str, ...]
-"""The object, and the type, reason and action of an event."""
+Digest = bytes
+"""Of texts, which are not kept themselves: thousands of objects that become ready at once have long ones."""
 
 
 @dataclass(slots=True)
@@ -54,8 +55,8 @@ class EventRecorder:
         self._controller = controller
         self._instance = instance[:128]
         self._clock = clock
-        self._series: OrderedDict[tuple[Subject, str], _Series] = OrderedDict()
-        self._texts: OrderedDict[Subject, dict[str, float]] = OrderedDict()
+        self._series: OrderedDict[Digest, _Series] = OrderedDict()
+        self._texts: OrderedDict[Digest, dict[Digest, float]] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     async def record(self, owner: Owner, events: Sequence[Event]) -> None:
@@ -68,8 +69,9 @@ class EventRecorder:
 
     async def _one(self, owner: Owner, event: Event) -> None:
         now = self._clock()
-        subject = (owner.uid, event.type, event.reason, event.action)
-        key = (subject, "" if self._differ_too_much(subject, event.message, now) else event.message)
+        subject = _digest(owner.uid, event.type, event.reason, event.action)
+        combined = self._differ_too_much(subject, _digest(event.message), now)
+        key = subject if combined else subject + _digest(event.message)
         series = self._series.get(key)
         if series is not None and now - series.seen_at < SERIES_SECONDS:
             series.count += 1
@@ -80,12 +82,12 @@ class EventRecorder:
         if not self._take_token(owner.uid, now):
             log.warning("too many events of one object", extra={"kind": owner.kind, "resource": owner.name})
             return
-        body = self._body(owner, event, event.message if key[1] else COMBINED + event.message)
+        body = self._body(owner, event, COMBINED + event.message if combined else event.message)
         await self._send("POST", owner, "", body, "application/json")
         self._series[key] = _Series(body["metadata"]["name"], 1, now)
         _forget_oldest(self._series)
 
-    def _differ_too_much(self, subject: Subject, text: str, now: float) -> bool:
+    def _differ_too_much(self, subject: Digest, text: Digest, now: float) -> bool:
         """Whether the object has had too many different texts of one reason lately."""
         texts = self._texts.setdefault(subject, {})
         for old in [old for old, seen_at in texts.items() if now - seen_at >= SERIES_SECONDS]:
@@ -134,6 +136,10 @@ class EventRecorder:
     async def _send(self, method: str, owner: Owner, suffix: str, body: dict[str, Any], content_type: str) -> None:
         path = f"/apis/events.k8s.io/v1/namespaces/{self._namespace(owner)}/events{suffix}"
         await self._api.send(method, path, body=body, content_type=content_type, what="record an Event")
+
+
+def _digest(*texts: str) -> Digest:
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=12).digest()
 
 
 def _forget_oldest(memory: OrderedDict[Any, Any]) -> None:
