@@ -76,6 +76,11 @@ def test_an_interval_has_a_lower_limit_and_a_source_its_own() -> None:
     assert interval_of(a_source(), settings) == 45.0
 
 
+@pytest.mark.parametrize("resource", [a_detector(suspend=True), a_policy(suspend=True)], ids=["detector", "policy"])
+def test_a_suspended_resource_is_run_once_a_day_whatever_its_interval(resource: Any) -> None:
+    assert interval_of(resource, SETTINGS) == 86_400.0
+
+
 def test_a_resource_takes_room_in_its_namespace_and_at_its_source_and_a_source_never_waits_for_its_users() -> None:
     assert lanes_of(a_detector(namespace="a", sourceRef={"name": "x"})) == (("namespace", "a"), ("source", "x"))
     assert lanes_of(a_source("x")) == (("namespace", ""),)
