@@ -17,7 +17,7 @@ from .adapters.kubernetes.failures import ApiFailure
 from .adapters.lease import Lease
 from .adapters.logs import configure
 from .adapters.loop_lag import watch_loop
-from .adapters.memory import keep_what_is_loaded, tune_allocator
+from .adapters.memory import tune_allocator, tune_collector
 from .adapters.probes import Probes
 from .adapters.telemetry import Telemetry
 from .core.sharding import lease_of
@@ -176,7 +176,7 @@ def main() -> int:
         return 2
     sys.setswitchinterval(SWITCH_SECONDS)
     tune_allocator()
-    keep_what_is_loaded()
+    tune_collector()
     os.environ.setdefault("USER", "opssight")  # kopf asks for it, and a pod's uid has no passwd entry
     try:
         return asyncio.run(start(settings))

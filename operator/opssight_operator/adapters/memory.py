@@ -9,6 +9,7 @@ import gc
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE_BYTES = 128 * 1024
 ARENAS = 2
+COLLECT_AFTER = 2_000, 20, 10  # objects more than before, young collections, middle ones; 700, 10, 10 by default
 
 
 def tune_allocator() -> bool:
@@ -26,10 +27,13 @@ def tune_allocator() -> bool:
     return all(taken)
 
 
-def keep_what_is_loaded() -> None:
-    """Tell the collector that all objects there are will stay: modules, classes, schemas.
+def tune_collector() -> None:
+    """Make full collections rare and short, as everything stands still for them.
 
-    It would otherwise walk over them in each full collection, while everything stands still.
+    All objects that there are will stay (modules, classes, schemas), so that none walks over them again. And a run's
+    objects should be gone before the young are looked at: those that are found alive in the middle of it are kept for a
+    full collection, which walks over all resources.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)

@@ -44,7 +44,7 @@ import gc
 from opssight_operator import __main__
 from opssight_operator.adapters import memory
 before = len(gc.get_objects())
-memory.keep_what_is_loaded()
+memory.tune_collector()
 print(before, gc.get_freeze_count(), len(gc.get_objects()))
 """
     before, frozen, left = map(int, said(program).split())
