@@ -272,7 +272,7 @@ def test_a_good_answer_is_read_whatever_its_type_says() -> None:
 
 
 def test_the_query_travels_in_the_body_without_cookies_or_compression() -> None:
-    with served(says("200 OK", GOOD, Set_Cookie="a=b")) as server:
+    with served(says("200 OK", GOOD, Set_Cookie="a=b", Connection="close")) as server:
         client = PrometheusClient(server.url, Limits(seconds=5), token=lambda: "t0ken")
         client.range('x{a="b"}', GRID)
         client.range("y", GRID)
