@@ -284,6 +284,38 @@ def test_the_query_travels_in_the_body_without_cookies_or_compression() -> None:
     assert "Cookie" not in second
 
 
+def closes_with_the(number: int) -> tuple[Behaviour, list[bytes]]:
+    """Answers on one connection; the request of this number gets no answer, its connection is closed."""
+    seen: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        while True:
+            seen.append(b"")
+            if len(seen) == number:
+                return
+            says("200 OK", GOOD)(connection)
+            if not read_request(connection):
+                return
+
+    return behave, seen
+
+
+def test_a_kept_connection_that_ends_before_the_answer_is_replaced() -> None:
+    behaviour, seen = closes_with_the(2)
+    with served(behaviour) as server:
+        client = PrometheusClient(server.url, Limits(seconds=5))
+        assert client.range("x", GRID).n_series == client.range("y", GRID).n_series == 1
+        client.close()
+    assert len(seen) == 3, "the second request is sent again on another connection"
+
+
+def test_a_fresh_connection_that_ends_before_the_answer_is_an_error_at_once() -> None:
+    behaviour, seen = closes_with_the(1)
+    with served(behaviour) as server, pytest.raises(PrometheusUnreachable):
+        ask(server.url)
+    assert len(seen) == 1
+
+
 def test_the_environment_is_not_asked_for_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")

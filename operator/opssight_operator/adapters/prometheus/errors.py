@@ -102,7 +102,7 @@ def ours(error: BaseException) -> OpsSightError | None:
     """What a foreign error means to us; None for one that is no failure of a request."""
     if isinstance(error, OpsSightError):
         return error
-    chain = _chain(error)
+    chain = chain_of(error)
     for kinds, sentence in FOREIGN:
         # a cause says more than what it was wrapped in, so that the most special meaning wins
         if any(isinstance(link, kinds) for link in chain):
@@ -160,7 +160,7 @@ def _failure(body: bytes) -> Failure:
     return failure if failure.status == "error" else Failure()
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def chain_of(error: BaseException) -> list[BaseException]:
     """The error with everything that it was raised from or wraps."""
     found: list[BaseException] = []
     todo: list[object] = [error]

@@ -16,8 +16,8 @@ from requests.cookies import RequestsCookieJar
 
 from opssight_operator.errors import OpsSightError, PrometheusUnreachable
 
-from .errors import ours, refused, too_late, too_long
-from .transport import Deadline
+from .errors import chain_of, ours, refused, too_late, too_long
+from .transport import Deadline, StaleConnection
 
 PIECE = 425_984  # bytes that are read at once: more is faster, and needs more room
 REFUSAL = 65_536  # bytes of an answer other than 200 that are read at most
@@ -96,9 +96,10 @@ class PrometheusSession(requests.Session):
         self._under_way.add(deadline)
         try:
             with meaning(deadline), deadline:
-                response = super().request(
+                response = self._sent(
                     method,
                     url,
+                    deadline,
                     **fields,
                     headers=self._headers(options.get("headers")),
                     timeout=(min(CONNECT_SECONDS, self._seconds), self._seconds + 1),  # the deadline comes first
@@ -118,6 +119,15 @@ class PrometheusSession(requests.Session):
         """End everything that is under way."""
         for deadline in list(self._under_way):
             deadline.cut()
+
+    def _sent(self, method: str, url: Any, deadline: Deadline, **options: Any) -> requests.Response:
+        """The head of an answer; asked again where a kept connection was dead, until there is a fresh one."""
+        while True:
+            try:
+                return super().request(method, url, **options)
+            except requests.exceptions.ConnectionError as error:
+                if deadline.expired or not any(isinstance(link, StaleConnection) for link in chain_of(error)):
+                    raise
 
     def _headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
         headers = dict(more or {})

@@ -103,17 +103,33 @@ class _Response(http.client.HTTPResponse):
         return size
 
 
+class StaleConnection(ConnectionResetError):
+    """A connection that was kept from an earlier request ended before this one had an answer.
+
+    Servers and balancers close what is idle, and may do so while a request is on its way: it was not looked at.
+    """
+
+
 class _Watched:
     """What a connection does before it waits for an answer."""
 
     response_class: Any = _Response
     sock: Any
+    _answered: Any = None  # the socket that has given an answer
 
     def getresponse(self) -> Any:
         deadline: Deadline | None = getattr(_current, "deadline", None)
         if deadline is not None and self.sock is not None:
             deadline.watch(self.sock)
-        return super().getresponse()  # type: ignore[misc]
+        used = self.sock
+        try:
+            response = super().getresponse()  # type: ignore[misc]
+        except ConnectionError as error:
+            if used is None or used is not self._answered:
+                raise
+            raise StaleConnection(*error.args) from error
+        self._answered = used
+        return response
 
 
 class _Connection(_Watched, HTTPConnection):
