@@ -16,8 +16,9 @@ from requests.cookies import RequestsCookieJar
 
 from opssight_operator.errors import OpsSightError, PrometheusUnreachable
 
+from .deadlines import Deadline
 from .errors import chain_of, ours, refused, too_late, too_long
-from .transport import Deadline, StaleConnection
+from .transport import StaleConnection
 
 PIECE = 425_984  # bytes that are read at once: more is faster, and needs more room
 REFUSAL = 65_536  # bytes of an answer other than 200 that are read at most

@@ -1,68 +1,16 @@
-"""Connections that end on time.
-
-A socket's own time-out counts the silence between two bytes, so that a server that sends a byte now and then is never
-too slow. Here each request has a moment at which its socket is shut down, whatever it is doing.
-"""
+"""Connections under deadlines, verified against one trust, without retries."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
 import ssl
-import threading
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-_current = threading.local()
-
-
-class Deadline:
-    """``seconds`` from now on; after that, or after ``cut``, the sockets that it watches are dead.
-
-    As a context it watches the connections that this thread uses inside.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.expired = False
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self.cut)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def watch(self, connection: socket.socket) -> None:
-        """Shut this socket down when the time is over."""
-        with self._lock:
-            self._sockets.append(connection)
-            late = self.expired
-        if late:
-            _shut(connection)
-
-    def cut(self) -> None:
-        """End now."""
-        with self._lock:
-            self.expired = True
-            connections, self._sockets = self._sockets, []
-        for connection in connections:
-            _shut(connection)
-
-    def done(self) -> None:
-        """The request is over; its connection may be used again."""
-        self._timer.cancel()
-        with self._lock:
-            self._sockets = []
-
-    def __enter__(self) -> Deadline:
-        _current.deadline = self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _current.deadline = None
+from . import deadlines
 
 
 class Adapter(HTTPAdapter):
@@ -118,7 +66,7 @@ class _Watched:
     _answered: Any = None  # the socket that has given an answer
 
     def getresponse(self) -> Any:
-        deadline: Deadline | None = getattr(_current, "deadline", None)
+        deadline = deadlines.current()
         if deadline is not None and self.sock is not None:
             deadline.watch(self.sock)
         used = self.sock
@@ -146,9 +94,3 @@ class _Pool(HTTPConnectionPool):
 
 class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it may be closed already
-        # not the method of a TLS socket, which would take the state away from the thread that reads
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
