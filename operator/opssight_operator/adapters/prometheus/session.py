@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
-from requests.cookies import RequestsCookieJar
 
 from opssight_operator.errors import OpsSightError, PrometheusUnreachable
 
@@ -74,16 +73,14 @@ class Answer(requests.Response):
 class PrometheusSession(requests.Session):
     """Requests that take at most ``seconds`` and whose answers are at most ``max_bytes`` long.
 
-    ``token`` gives the bearer token to send, or None. Redirects are refused, the environment's proxies and
-    credentials are not looked at, cookies are not kept.
+    ``token`` gives the bearer token to send, or None. Each request goes straight to the adapter: no redirect is
+    followed, no proxy or credential of the environment is looked at, no cookie is kept.
     """
 
     def __init__(self, seconds: float, max_bytes: int, token: Callable[[], str | None]) -> None:
         super().__init__()
-        self.trust_env = False
         self.headers.clear()
         self.headers.update({"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": USER_AGENT})
-        self.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._token = token
@@ -91,51 +88,49 @@ class PrometheusSession(requests.Session):
 
     def request(self, method: Any, url: Any, params: Any = None, **options: Any) -> Answer:  # type: ignore[override]
         """An answer with status 200, or one of our errors."""
-        method = str(method).upper()
-        fields = {"data": params} if method == "POST" else {"params": params}
         deadline = Deadline(self._seconds)
         self._under_way.add(deadline)
         try:
             with meaning(deadline), deadline:
-                response = self._sent(
-                    method,
-                    url,
-                    deadline,
-                    **fields,
-                    headers=self._headers(options.get("headers")),
-                    timeout=(min(CONNECT_SECONDS, self._seconds), self._seconds + 1),  # the deadline comes first
-                    allow_redirects=False,
-                    stream=True,
-                )
+                request = self._prepared(str(method).upper(), url, params or {}, options.get("headers") or {})
+                response = self._sent(request, deadline)
             return self._answer(response, deadline)
         except BaseException:
             deadline.done()
             self._under_way.discard(deadline)
             raise
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: otherwise requests reads the whole body of a redirect, to prepare for one that is not followed."""
-
     def cut(self) -> None:
         """End everything that is under way."""
         for deadline in list(self._under_way):
             deadline.cut()
 
-    def _sent(self, method: str, url: Any, deadline: Deadline, **options: Any) -> requests.Response:
+    def _prepared(
+        self, method: str, url: str, fields: Mapping[str, str], more: Mapping[str, str]
+    ) -> requests.PreparedRequest:
+        """The request, without what ``requests`` merges into each one: that takes a third of a small query's time."""
+        request = requests.PreparedRequest()
+        request.prepare_method(method)
+        request.prepare_url(url, {} if method == "POST" else fields)
+        request.prepare_headers({**self.headers, **more})
+        if method == "POST":
+            request.prepare_body(urlencode(fields), None)
+            request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        token = self._token()
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    def _sent(self, request: requests.PreparedRequest, deadline: Deadline) -> requests.Response:
         """The head of an answer; asked again where a kept connection was dead, until there is a fresh one."""
+        adapter = self.get_adapter(request.url or "")
+        patience = (min(CONNECT_SECONDS, self._seconds), self._seconds + 1)  # the deadline comes first
         while True:
             try:
-                return super().request(method, url, **options)
+                return adapter.send(request, stream=True, timeout=patience)
             except requests.exceptions.ConnectionError as error:
                 if deadline.expired or not any(isinstance(link, StaleConnection) for link in chain_of(error)):
                     raise
-
-    def _headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
-        headers = dict(more or {})
-        token = self._token()
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        return headers
 
     def _answer(self, response: requests.Response, deadline: Deadline) -> Answer:
         answer = Answer()
