@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ def yaml_name(name: str) -> str:
     return head + "".join(word.capitalize() for word in tail)
 
 
+@cache
 def parameters_of(detector: type) -> tuple[ParameterInfo, ...]:
     """The hyper-parameters of a detector class, in the order of their declaration."""
     return tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Digits are bounded so that no sum of the units overflows a 64-bit number of nanoseconds; it may be a century.
 DURATION_PATTERN = "^([0-9]{1,3}w)?([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?([0-9]{1,12}ms)?$"
@@ -11,6 +12,7 @@ _ANY_DURATION = re.compile(r"([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?(
 _UNITS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
+@lru_cache(maxsize=1024)
 def seconds(duration: str) -> float:
     """Seconds of a Prometheus duration string; ``ValueError`` names a string that is none."""
     if not duration or not _ANY_DURATION.fullmatch(duration):

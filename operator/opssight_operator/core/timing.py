@@ -11,7 +11,7 @@ _ROUNDING = 1e-6  # seconds; two instants this close are one
 def rfc3339(seconds: float) -> str:
     """UTC time of ``seconds`` since the epoch, with milliseconds only where there are any."""
     millis = round(seconds * 1000)
-    text = datetime.fromtimestamp(millis // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = datetime.fromtimestamp(millis // 1000, UTC).isoformat()[:19]
     return f"{text}.{millis % 1000:03d}Z" if millis % 1000 else f"{text}Z"
 
 
