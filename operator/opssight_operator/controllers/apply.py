@@ -1,5 +1,6 @@
-"""Apply a plan: rule and documents, status, Events, gauges, in this order.
+"""Apply a plan: rule and documents, gauges, status, Events, in this order.
 
+Gauges need nobody's leave, so that alerts on them see what was judged also while the API server refuses every write.
 The status is written before the Events tell of a transition, so that a crash in between repeats nothing.
 """
 
@@ -21,18 +22,18 @@ async def apply(
 ) -> Plan[Any]:
     """The plan as it came to pass: a rule or a document that could not be written leaves its mark in the status.
 
-    Raises ``KubernetesUnavailable`` when the status could not be written; nothing that follows is done then, and the
-    next run does all of it again.
+    Raises ``KubernetesUnavailable`` when the status could not be written; no Event is written then, and the next run
+    does all of it again.
     """
     try:
         await _apply_rule(plan, owner, ports)
         await _apply_documents(plan, owner, ports)
     except OpsSightError as error:
         plan = not_applied(plan, resource, error, now, settings)
-    if plan.status_changed:
-        await ports.status.write(owner, plan.status.dump(), resource.metadata.generation)
     if plan.gauges is not None:
         ports.telemetry.set_gauges(owner, plan.gauges)
+    if plan.status_changed:
+        await ports.status.write(owner, plan.status.dump(), resource.metadata.generation)
     await ports.recorder.record(owner, plan.events)
     return plan
 

@@ -287,6 +287,28 @@ def test_a_status_that_cannot_be_written_is_written_by_a_later_run(caplog: pytes
     assert "a plan could not be applied" in caplog.messages
 
 
+def test_scores_go_on_while_the_api_server_refuses_every_status() -> None:
+    def spiking(start: float, end: float, step: float) -> Frame:
+        calm = steady(start, end, step)
+        return Frame(calm.times, np.where(calm.times[:, None] < 1_000_060.0, calm.values, 500.0), calm.labels)
+
+    def score() -> float:
+        return max(gauge.value for gauge in world.gauges["a"] if gauge.name == "opssight_anomaly_score")
+
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+        await asyncio.sleep(30)
+        assert score() < 3
+        world.status_error = KubernetesUnavailable("the API server answered 403")
+        world.frame, told = spiking, len(world.events)
+        await asyncio.sleep(300)
+        assert len(world.events) == told, "what stands in no status is told of in no Event"
+
+    world = a_world()
+    play(script, world)
+    assert score() > 3
+
+
 def test_a_rule_is_written_before_the_status_that_speaks_of_it_and_the_status_before_the_events() -> None:
     async def script(world: World, runtime: Runtime) -> None:
         world.known["default"] = a_source()
@@ -294,7 +316,7 @@ def test_a_rule_is_written_before_the_status_that_speaks_of_it_and_the_status_be
         await asyncio.sleep(3)
 
     order = play(script).order
-    assert order[:4] == ["status", "rule", "status", "gauges"]  # the first is Pending
+    assert order[:4] == ["status", "rule", "gauges", "status"]  # the first is Pending
     assert set(order[4:]) <= {"event"} and order[4:]
 
 
