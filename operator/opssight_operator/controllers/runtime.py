@@ -132,8 +132,11 @@ class Runtime:
             self._forget(key)  # if there was one of that name, it is gone
             return
         known = self._held.get(key)
-        same = known is not None and known.uid == body["metadata"]["uid"]
-        if known is not None and same and known.generation == body["metadata"].get("generation", 0):
+        if known is not None and known.uid != body["metadata"]["uid"]:
+            log.info("a resource was made anew and no event told of the end of the old one", extra={"key": key})
+            self._forget(key)
+            known = None
+        if known is not None and known.generation == body["metadata"].get("generation", 0):
             return  # an echo of our own status, as a rule
         try:
             resource = KINDS[kind].parse(body)
@@ -141,7 +144,7 @@ class Runtime:
             # The schema lets nothing through that does not parse, unless the CRD is of another version.
             log.error("a resource does not parse", extra={"key": key, "error": str(error)})
             return
-        if known is not None and same:
+        if known is not None:
             resource = resource.model_copy(update={"status": KINDS[kind].unpack(known.packed).status})
             delay = 0.0
         else:
@@ -165,8 +168,14 @@ class Runtime:
         )
 
     def gone(self, kind: str, body: Mapping[str, Any]) -> None:
-        """A resource was deleted; its rule goes by garbage collection, its gauges and its part of a shared rule now."""
-        self._forget(key_of(kind, body))
+        """A resource was deleted; its rule goes by garbage collection, its gauges and its part of a shared rule now.
+
+        The end of one that was made anew may be told after the beginning of its successor, which stays.
+        """
+        key = key_of(kind, body)
+        known = self._held.get(key)
+        if known is not None and known.uid == body["metadata"]["uid"]:
+            self._forget(key)
 
     def _forget(self, key: Key) -> None:
         self.scheduler.drop(key)

@@ -58,7 +58,7 @@ def test_a_new_resource_says_pending_first_and_ready_after_its_first_run() -> No
 
     world = play(script)
     assert world.ready("a") == ["Pending", "Reconciled"]
-    assert world.gauges["a"]
+    assert world.gauges["uid-of-a"]
     assert world.resources == {"AnomalyDetector": 1}
 
 
@@ -165,14 +165,14 @@ def test_a_deleted_resource_leaves_no_gauges_and_is_never_written_again() -> Non
     async def script(world: World, runtime: Runtime) -> None:
         runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
         await asyncio.sleep(5)
-        assert world.gauges["a"]
+        assert world.gauges["uid-of-a"]
         writes = len(world.statuses)
         runtime.gone("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
         await asyncio.sleep(300)
         assert len(world.statuses) == writes
 
     world = play(script)
-    assert "a" not in world.gauges
+    assert not world.gauges
     assert world.resources == {"AnomalyDetector": 0}
 
 
@@ -185,6 +185,44 @@ def test_a_resource_deleted_during_its_run_leaves_no_gauges() -> None:
         await asyncio.sleep(60)
 
     assert not play(script).gauges
+
+
+def test_a_resource_that_was_made_anew_without_a_word_leaves_nothing_of_the_old_one() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR), uid="old"))
+        await asyncio.sleep(5)
+        assert set(world.gauges) == {"old"}
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR), uid="new"))
+        assert not world.gauges
+        await asyncio.sleep(60)
+
+    world = play(script)
+    assert set(world.gauges) == {"new"}
+    assert world.resources == {"AnomalyDetector": 1}
+
+
+def test_the_end_of_the_old_one_that_is_told_late_does_not_end_the_new_one() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR), uid="old"))
+        await asyncio.sleep(5)
+        runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR), uid="new"))
+        runtime.gone("AnomalyDetector", body_of(a_detector("a", **DETECTOR), uid="old"))
+        await asyncio.sleep(600)
+
+    world = play(script)
+    assert set(world.gauges) == {"new"}
+    assert len(world.fetched) > 9
+
+
+def test_a_source_that_was_made_anew_is_never_missing() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("MetricsSource", body_of(a_source(), uid="old"))
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h")))
+        await asyncio.sleep(5)
+        runtime.seen("MetricsSource", body_of(a_source(), uid="new"))
+        await asyncio.sleep(5)
+
+    assert "SourceMissing" not in play(script).ready("p")
 
 
 SHARING = {"delivery": {"mode": "Record", "record": {"sharedObject": "thresholds"}}}
@@ -230,8 +268,9 @@ def test_what_was_deleted_while_nobody_watched_is_swept() -> None:
         await runtime.sweep(uids)
         assert world.resources["AnomalyDetector"] == 2
         assert len(runtime.scheduler) == 2
+        await asyncio.sleep(5)
 
-    assert set(play(script).gauges) == {"stays", "anew"}
+    assert set(play(script).gauges) == {"uid-of-stays", "second"}
 
 
 @pytest.mark.parametrize(
@@ -293,7 +332,7 @@ def test_scores_go_on_while_the_api_server_refuses_every_status() -> None:
         return Frame(calm.times, np.where(calm.times[:, None] < 1_000_060.0, calm.values, 500.0), calm.labels)
 
     def score() -> float:
-        return max(gauge.value for gauge in world.gauges["a"] if gauge.name == "opssight_anomaly_score")
+        return max(gauge.value for gauge in world.gauges["uid-of-a"] if gauge.name == "opssight_anomaly_score")
 
     async def script(world: World, runtime: Runtime) -> None:
         runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass
 class World:
-    """Everything outside of the runtime; ``fetch_seconds`` is what Prometheus takes."""
+    """Everything outside of the runtime; ``fetch_seconds`` is what Prometheus takes. ``gauges`` are by uid."""
 
     frame: Callable[[float, float, float], Frame]
     settings: Settings = field(default_factory=Settings)
@@ -244,10 +244,10 @@ class _Telemetry:
 
     def set_gauges(self, owner: Owner, gauges: Sequence[Gauge]) -> None:
         self.world.order.append("gauges")
-        self.world.gauges[owner.name] = gauges
+        self.world.gauges[owner.uid] = gauges
 
     def clear_gauges(self, owner: Owner) -> None:
-        self.world.gauges.pop(owner.name, None)
+        self.world.gauges.pop(owner.uid, None)
 
 
 class _Inline:

@@ -112,7 +112,7 @@ TUESDAY = MONDAY + DAY
 
 
 def exported(operator: Operator) -> dict[str, float]:
-    return {gauge.name: gauge.value for gauge in operator.world.gauges["morning"]}
+    return {gauge.name: gauge.value for gauge in operator.world.gauges[operator.report.metadata.uid]}
 
 
 def ready(plan: Plan[Any]) -> tuple[str, str]:
@@ -160,7 +160,8 @@ async def test_a_report_is_made_when_it_is_due():
     (event,) = [event for _, event in operator.world.events if event.reason == "ReportMade"]
     assert event.type == "Normal"
     assert event.message.startswith("2 incidents in 24h")
-    exported = {gauge.name: gauge.value for gauge in operator.world.gauges["morning"] if "section" not in gauge.labels}
+    gauges = operator.world.gauges[operator.report.metadata.uid]
+    exported = {gauge.name: gauge.value for gauge in gauges if "section" not in gauge.labels}
     assert exported["opssight_report_incidents"] == 2
     assert exported["opssight_report_timestamp_seconds"] == TUESDAY
     assert operator.world.documents[last.name].labels == owned_labels("morning")
@@ -240,7 +241,7 @@ async def test_too_many_series_are_said_and_the_last_report_stays():
     plan = await operator.look(TUESDAY + DAY + 1)
     assert ready(plan) == ("False", "TooManySeries")
     assert plan.status.last_report.name == "opssight-prep-morning-20260106-0600"
-    assert len(operator.world.gauges["morning"]) > 3, "what the last report says is still exported"
+    assert len(operator.world.gauges[operator.report.metadata.uid]) > 3, "what the last report says is still exported"
 
 
 async def test_a_foreign_config_map_of_our_name_is_left_alone_and_the_report_counts_as_not_made():
