@@ -148,11 +148,15 @@ class Operator:
 
 
 async def _hold(lease: Lease, done: asyncio.Event) -> None:
-    await lease.hold(done)
-    if not done.is_set():
-        # Another replica may write from now on; nothing of ours may.
-        log.error("ending, because the lease is lost")
-        os._exit(1)
+    try:
+        await lease.hold(done)
+    except Exception:
+        log.exception("holding the lease failed by a defect")
+    finally:
+        if not done.is_set():
+            # Another replica may write from now on; nothing of ours may.
+            log.error("ending, because the lease is lost")
+            os._exit(1)
 
 
 async def start(settings: Settings) -> int:

@@ -118,15 +118,13 @@ class Lease:
 
     async def _read(self) -> None:
         try:
-            self._body = await self._api.request("GET", f"{self._collection}/{self._name}", what="read the lease")
+            self._remember(await self._api.request("GET", f"{self._collection}/{self._name}", what="read the lease"))
         except ApiFailure as failure:
             if failure.status != 404:
                 raise ours(failure) from failure
             self._body, self._seen = None, None
-            return
         except Exception as error:
             raise ours(error) from error
-        self._remember(self._body)
 
     def _remember(self, body: dict[str, Any]) -> None:
         spec = body.get("spec", {})
@@ -137,6 +135,7 @@ class Lease:
             float(spec.get("leaseDurationSeconds") or self._seconds),
             self._clock(),
         )
+        self._body = body  # not before it is known to be a Lease
 
     async def _write(self, holder: str) -> bool:
         """False when the lease is not any more as it was read."""
@@ -144,7 +143,7 @@ class Lease:
         path = self._collection if self._body is None else f"{self._collection}/{self._name}"
         method = "POST" if self._body is None else "PUT"
         try:
-            self._body = await self._api.request(method, path, body=self._wanted(holder), what="write the lease")
+            self._remember(await self._api.request(method, path, body=self._wanted(holder), what="write the lease"))
         except ApiFailure as failure:
             self._body = None if failure.status == 404 else self._body
             if failure.status in (404, 409):
@@ -156,7 +155,6 @@ class Lease:
             raise ours(failure) from failure
         except Exception as error:
             raise ours(error) from error
-        self._remember(self._body)
         self._renewed_at = asked_at
         return True
 

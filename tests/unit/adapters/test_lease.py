@@ -29,13 +29,23 @@ async def silence() -> None:
     await asyncio.sleep(3600)
 
 
+NO_LEASES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "something else": {"kind": "Status", "metadata": {}},
+    "a duration in words": {"metadata": {"resourceVersion": "1"}, "spec": {"leaseDurationSeconds": "long"}},
+}
+
+
 @dataclass
 class Store:
-    """The one Lease. ``fault`` comes before anything is done, ``lost`` in the place of the answer to a write."""
+    """The one Lease. ``fault`` comes before anything is done, ``lost`` in the place of the answer to a write,
+    ``garbage`` in the place of every answer.
+    """
 
     lease: dict[str, Any] | None = None
     version: int = 0
     fault: Callable[[], Awaitable[None]] | ApiFailure | None = None
+    garbage: dict[str, Any] | None = None
     lost: ApiFailure | None = None
     holders: list[str] = field(default_factory=list)
     owners: list[dict[str, Any]] = field(default_factory=list)
@@ -47,6 +57,8 @@ class Store:
             raise self.fault
         if self.fault is not None:
             await self.fault()
+        if self.garbage is not None:
+            return self.garbage
         if method == "GET":
             if self.lease is None:
                 raise failure(404, "NotFound")
@@ -158,6 +170,21 @@ def test_a_leader_whose_api_server_fails_it_ends_before_another_may_begin(fault:
         store.fault = fault
         await leader.holding
         assert ENDS - 1 < time() - leader.acquired_at < ENDS + 0.1
+
+    in_virtual_time(script())
+
+
+@pytest.mark.parametrize("garbage", NO_LEASES.values(), ids=NO_LEASES)
+def test_an_answer_that_is_no_lease_is_an_outage_and_no_end_of_renewing(garbage: dict[str, Any]) -> None:
+    async def script() -> None:
+        store = Store()
+        leader = await Led(store).start()
+        store.garbage = garbage
+        await asyncio.sleep(RENEW + 1)
+        store.garbage = None
+        await asyncio.sleep(10 * SECONDS)
+        assert not leader.holding.done()
+        await leader.stop()
 
     in_virtual_time(script())
 
