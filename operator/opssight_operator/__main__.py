@@ -114,11 +114,18 @@ class Operator:
             await pause(self.stopping, ACCESS_SECONDS)
 
     async def _lead(self) -> int:
-        settings = self.settings
-        if not settings.leader_election:
+        if not self.settings.leader_election:
             return await self._work()
-        lease = Lease(
-            self.api,
+        api = self.api.apart()
+        try:
+            return await self._lead_by(self._lease(api))
+        finally:
+            await api.close()
+
+    def _lease(self, api: KubeApi) -> Lease:
+        settings = self.settings
+        return Lease(
+            api,
             namespace=settings.operator_namespace,
             name=lease_of(settings.lease_name, settings.shard, settings.shards),
             identity=self.identity,
@@ -126,6 +133,8 @@ class Operator:
             renew_seconds=settings.renew_seconds,
             owner=own_account(os.environ, settings.operator_namespace),
         )
+
+    async def _lead_by(self, lease: Lease) -> int:
         self.role = "standby"
         log.info("waiting for the lease", extra={"identity": self.identity})
         if not await lease.acquire(self.stopping):

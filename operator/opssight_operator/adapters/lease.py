@@ -19,6 +19,8 @@ from .kubernetes.failures import ApiFailure, ours
 log = logging.getLogger(__name__)
 
 RELEASE_SECONDS = 2.0  # what giving back may take; after that the lease expires by itself
+TRIES = 3  # of a renewal, each with its share of the time that is left, as a connection may be dead without a word
+REST = 0.25  # of such a share, between two tries
 
 
 class Lease:
@@ -26,7 +28,8 @@ class Lease:
 
     ``seconds`` is when others may take a lease that was not renewed, ``renew_seconds`` the pause between two renewals.
     ``owner`` is whose deletion takes the Lease along. A request never outlives our right to lead: a leader that hears
-    nothing ends before another one may begin.
+    nothing ends before another one may begin. ``api`` has connections of its own, so that after one that is silent,
+    and is closed for it, the next try makes a fresh one.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Lease:
         """Wait until we lead (True) or are told to stop (False)."""
         while not stopping.is_set():
             try:
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(self._seconds / TRIES):
                     await self._read()
                     move = next_move(self._seen, self.identity, self._clock())
                     if move is not Move.WAIT and await self._write(self.identity):
@@ -77,18 +80,26 @@ class Lease:
         """Renew until told to stop, or until the lease is lost; returns in both cases."""
         while not stopping.is_set():
             await _pause(stopping, min(self._pause, self._left()))
-            if stopping.is_set():
+            if not stopping.is_set() and not await self._kept(stopping):
                 return
+
+    async def _kept(self, stopping: asyncio.Event) -> bool:
+        """Renew, in several tries if need be; False when the lease is lost."""
+        share = self._left() / TRIES
+        while (left := self._left()) and not stopping.is_set():
             try:
-                async with asyncio.timeout(self._left()):
-                    if not await self._renew():
-                        log.error("the lease was taken over", extra={"holder": self.holder})
-                        return
+                async with asyncio.timeout(min(share, left)):
+                    if await self._renew():
+                        return True
+                log.error("the lease was taken over", extra={"holder": self.holder})
+                return False
             except (OpsSightError, TimeoutError) as error:
                 log.warning("the lease could not be renewed", extra={"error": str(error) or "no answer"})
-            if not self._left():
-                log.error("the lease could not be renewed in time, so that another replica may lead")
-                return
+            await _pause(stopping, min(REST * share, self._left()))
+        if left:
+            return True
+        log.error("the lease could not be renewed in time, so that another replica may lead")
+        return False
 
     async def release(self) -> None:
         """Give the lease back, so that the next replica need not wait for it to expire."""

@@ -27,6 +27,7 @@ class Asked:
     headers: dict[str, str]
     body: Any
     at: float
+    connection: Any
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Server:
             dict(request.headers),
             json.loads(raw) if raw else None,
             asyncio.get_running_loop().time(),
+            request.transport,
         )
         self.asked.append(asked)
         said = self.answer(asked)

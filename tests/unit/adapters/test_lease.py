@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from opssight_operator.adapters.kubernetes.failures import ApiFailure
 from opssight_operator.adapters.lease import RELEASE_SECONDS, Lease
+from unit.adapters.kube_server import Asked, connected, serving
+from unit.adapters.kube_server import failure as refusal
 from virtual_time import in_virtual_time
 
 SECONDS, RENEW = 15.0, 4.0
@@ -27,6 +31,16 @@ def failure(status: int, reason: str = "") -> ApiFailure:
 
 async def silence() -> None:
     await asyncio.sleep(3600)
+
+
+def silent_at_first(times: int) -> Callable[[], Awaitable[None]]:
+    left = itertools.repeat(silence, times)
+
+    async def fault() -> None:
+        if (silent := next(left, None)) is not None:
+            await silent()
+
+    return fault
 
 
 NO_LEASES: dict[str, dict[str, Any]] = {
@@ -187,6 +201,47 @@ def test_an_answer_that_is_no_lease_is_an_outage_and_no_end_of_renewing(garbage:
         await leader.stop()
 
     in_virtual_time(script())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_request_that_is_lost_without_a_word_is_made_again_in_time(times: int) -> None:
+    async def script() -> None:
+        store = Store()
+        leader = await Led(store).start()
+        for _ in range(5):
+            store.fault = silent_at_first(times)
+            await asyncio.sleep(2 * SECONDS)
+        assert not leader.holding.done()
+        await leader.stop()
+
+    in_virtual_time(script())
+
+
+async def test_a_connection_that_is_dead_is_left_for_a_fresh_one() -> None:
+    """As behind a balancer that has forgotten it: what is sent there is never answered and never refused."""
+    store, connections = Store(), list[Any]()
+
+    async def answer(asked: Asked) -> web.StreamResponse:
+        if asked.connection not in connections:
+            connections.append(asked.connection)
+        if asked.connection is connections[0] and store.version >= 3:
+            await asyncio.sleep(3600)
+        try:
+            return web.json_response(await store.request(asked.method, asked.path, body=asked.body))
+        except ApiFailure as said:
+            return refusal(said.status, said.reason)
+
+    async with serving(answer) as server, connected(server) as api:
+        own, stopping = api.apart(), asyncio.Event()
+        lease = Lease(own, namespace="ops", name="opssight", identity="me", seconds=1.5, renew_seconds=0.1)
+        assert await lease.acquire(stopping)
+        holding = asyncio.create_task(lease.hold(stopping))
+        await asyncio.sleep(1.5)
+        assert not holding.done() and store.version > 6
+        stopping.set()
+        await holding
+        await own.close()
+    assert len(connections) == 2
 
 
 def test_a_short_outage_is_survived() -> None:

@@ -84,6 +84,10 @@ class KubeApi:
         except Exception as error:
             raise ours(error) from error
 
+    def apart(self) -> KubeApi:
+        """The same server by connections of its own, to be closed by whoever asked for them."""
+        return KubeApi(ApiClient(self._client.configuration), timeout=self._timeout, retries=self._retries)
+
     async def _once(self, asked: _Request) -> dict[str, Any]:
         content = {"Content-Type": asked.content_type} if asked.body is not None else {}
         serialized = await self._client.param_serialize(
