@@ -154,7 +154,9 @@ class Leading:
         raise Stopped
 
     def _start_tasks(self, kopf_stops: asyncio.Event) -> None:
-        def scheduler_ended(_: asyncio.Task[None]) -> None:
+        def scheduler_ended(turning: asyncio.Task[None]) -> None:
+            if not turning.cancelled() and (error := turning.exception()) is not None:
+                log.error("the scheduler failed by a defect", exc_info=error)
             if not self._stopping.is_set():  # a replica that runs nothing must not lead
                 kopf_stops.set()
 
@@ -169,8 +171,10 @@ class Leading:
     async def _drain(self, kopf_stops: asyncio.Event) -> None:
         """On a stop: start nothing any more, let what runs finish, then let kopf go."""
         await self._stopping.wait()
-        await self._runtime.scheduler.stop(self._settings.shutdown_seconds * 0.5)
-        kopf_stops.set()
+        try:
+            await self._runtime.scheduler.stop(self._settings.shutdown_seconds * 0.5)
+        finally:
+            kopf_stops.set()
 
     async def _uids(self, kind: str) -> set[str]:
         return await self._lookups.uids(kind, self._settings.namespaces, shard_selector(kind, self._settings))
@@ -183,6 +187,8 @@ class Leading:
                 await self._runtime.sweep(self._uids)
             except OpsSightError as error:
                 log.warning("deleted resources could not be looked for", extra={"error": str(error)})
+            except Exception:
+                log.exception("deleted resources could not be looked for by a defect")
 
 
 async def pause(stopping: asyncio.Event, seconds: float) -> None:

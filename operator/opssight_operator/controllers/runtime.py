@@ -11,10 +11,11 @@ from typing import Any, Protocol, cast
 
 from pydantic import ValidationError
 
+from opssight_operator.api.conditions import Reason
 from opssight_operator.api.metrics_source import MetricsSource
 from opssight_operator.core.held import held_plan, pending_plan
 from opssight_operator.core.plan import Plan
-from opssight_operator.core.scheduling import phase
+from opssight_operator.core.scheduling import backoff, phase
 from opssight_operator.core.sharding import shard_of
 from opssight_operator.errors import OpsSightError
 from opssight_operator.reconcile.ports import Owner, Ports
@@ -217,23 +218,44 @@ class Runtime:
         if held is None:
             return None
         began = self._clock()
-        resource = KINDS[key[0]].unpack(held.packed)
+        try:
+            resource = KINDS[key[0]].unpack(held.packed)
+            plan = await self._run(key, held, resource)
+            held.failures = held.failures + 1 if failed(plan) else 0
+            self._count(key[0], plan, self._clock() - began)
+            interval, longest = interval_of(resource, self._settings), self._settings.max_backoff_seconds
+            return next_delay(plan, held.uid, held.failures, interval, longest)
+        except Exception:  # nothing is known of the resource, but it must come again, and somebody must hear of it
+            log.exception("a run failed by a defect", extra={"key": key})
+            held.failures += 1
+            self._counters.reconciled(key[0], str(Reason.INTERNAL_ERROR), self._clock() - began)
+            return backoff(held.uid, held.failures, self._settings.backoff_seconds, self._settings.max_backoff_seconds)
+
+    async def _run(self, key: Key, held: _Held, resource: Resource) -> Plan[Any]:
+        """The plan as it came to pass, or the one that is held since it did not."""
         owner = owner_of(key, held.uid)
         try:
             resource = await self._announced(resource, owner)
             now = self._wall_clock()
             plan = await self._planned(key, resource, now)
-            plan = await apply(plan, resource, owner, now, self._ports, self._settings)
+            plan = await self._applied(key, plan, resource, owner, now)
         except OpsSightError as error:  # the status could not be written
             log.warning("a plan could not be applied", extra={"key": key, "error": str(error)})
-            plan = held_plan(resource, error, self._wall_clock(), self._settings)
-        else:
-            if plan.status_changed:
-                self._remember(key, owner.uid, plan)
-        held.failures = held.failures + 1 if failed(plan) else 0
-        self._count(key[0], plan, self._clock() - began)
-        interval = interval_of(resource, self._settings)
-        return next_delay(plan, resource.metadata.uid, held.failures, interval, self._settings.max_backoff_seconds)
+            return held_plan(resource, error, self._wall_clock(), self._settings)
+        if plan.status_changed:
+            self._remember(key, owner.uid, plan)
+        return plan
+
+    async def _applied(self, key: Key, plan: Plan[Any], resource: Resource, owner: Owner, now: float) -> Plan[Any]:
+        """The plan as it came to pass; a defect on the way is said in the status like one of the reconcile."""
+        try:
+            return await apply(plan, resource, owner, now, self._ports, self._settings)
+        except OpsSightError:
+            raise
+        except Exception as error:
+            log.exception("a plan was not applied by a defect", extra={"key": key})
+            held = held_plan(resource, error, now, self._settings)
+            return await apply(held, resource, owner, now, self._ports, self._settings)
 
     def _remember(self, key: Key, uid: str, plan: Plan[Any]) -> None:
         """Keep the status that now stands there, also when the spec has changed during the run."""

@@ -178,11 +178,16 @@ class Scheduler:
 
     def _reschedule(self, key: Hashable, entry: _Entry, wanted: float | None) -> None:
         now = self._clock()
+        try:
+            due = self._due_again(entry, wanted, now)
+        except Exception:  # an entry that is in no queue would never run again
+            log.exception("the next run has no time, and comes in a minute", extra={"key": str(key)})
+            due = now + LONGEST_SLEEP
+        self._push(key, entry, due)
+
+    def _due_again(self, entry: _Entry, wanted: float | None, now: float) -> float:
         self._coalesced(missed_runs(entry.due, now, entry.interval))
         if entry.again:
             entry.again = False
-            self._push(key, entry, now)
-        elif wanted is not None:
-            self._push(key, entry, now + wanted)
-        else:
-            self._push(key, entry, next_run(entry.uid, entry.interval, now))
+            return now
+        return now + wanted if wanted is not None else next_run(entry.uid, entry.interval, now)

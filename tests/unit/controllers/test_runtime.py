@@ -300,6 +300,63 @@ def test_an_error_becomes_a_condition_and_the_next_run_recovers(
     assert world.outcomes["AnomalyDetector", reason] >= 1
 
 
+def a_detector_that_cannot_be_unpacked(world: World, runtime: Runtime) -> str:
+    runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+    runtime._held["AnomalyDetector", "shop", "a"].packed = b"no longer what it was"
+    return "AnomalyDetector"
+
+
+def a_detector_whose_status_cannot_be_written(world: World, runtime: Runtime) -> str:
+    world.status_error = ZeroDivisionError("a secret")
+    runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))
+    return "AnomalyDetector"
+
+
+def a_policy_whose_rule_cannot_be_written(world: World, runtime: Runtime) -> str:
+    world.rule_error = ZeroDivisionError("a secret")
+    runtime.seen("ThresholdPolicy", body_of(a_policy("a", mode="Record", interval="1m")))
+    return "ThresholdPolicy"
+
+
+DEFECTS = [
+    a_detector_that_cannot_be_unpacked,
+    a_detector_whose_status_cannot_be_written,
+    a_policy_whose_rule_cannot_be_written,
+]
+
+
+@pytest.mark.parametrize("broken", DEFECTS)
+def test_a_defect_outside_of_the_use_case_is_counted_and_backs_off(
+    broken: Callable[[World, Runtime], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    kind = ""
+
+    async def script(world: World, runtime: Runtime) -> None:
+        nonlocal kind
+        kind = broken(world, runtime)
+        await asyncio.sleep(20)
+        early = world.outcomes[kind, "InternalError"]
+        assert early >= 2, "tried again sooner than its interval"
+        await asyncio.sleep(3600)
+        assert world.outcomes[kind, "InternalError"] < early + 3600 / 50
+
+    with caplog.at_level(logging.CRITICAL):
+        world = play(script)
+    assert set(world.outcomes) == {(kind, "InternalError")}
+
+
+def test_a_defect_of_the_delivery_is_said_in_the_status() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        a_policy_whose_rule_cannot_be_written(world, runtime)
+        await asyncio.sleep(5)
+        world.rule_error = None
+        await asyncio.sleep(30)
+
+    world = play(script)
+    assert world.ready("a") == ["Pending", "InternalError", "Reconciled"]
+    assert "a secret" not in str(world.statuses)
+
+
 def test_an_outage_is_asked_less_and_less_often() -> None:
     async def script(world: World, runtime: Runtime) -> None:
         world.fetch_error = PrometheusUnreachable("Prometheus does not answer")

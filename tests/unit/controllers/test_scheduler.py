@@ -235,6 +235,18 @@ def test_a_run_that_fails_without_being_handled_is_logged_and_comes_again(caplog
     assert "a run ended with an error that nobody handled" in caplog.messages
 
 
+def test_an_entry_whose_next_time_cannot_be_known_is_not_lost(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(bench: Bench) -> None:
+        bench.put("a", interval=0.0)
+        bench.put("b")
+        await asyncio.sleep(601)
+
+    with caplog.at_level(logging.CRITICAL):
+        bench = run(Bench, script)
+    assert len(bench.runs("a")) == 11
+    assert len(bench.runs("b")) >= 10
+
+
 def test_a_stop_lets_runs_finish_and_starts_nothing() -> None:
     async def script(bench: Bench) -> None:
         for n in range(4):

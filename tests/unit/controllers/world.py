@@ -31,8 +31,8 @@ class World:
     settings: Settings = field(default_factory=Settings)
     fetch_seconds: float = 0.1
     fetch_error: BaseException | None = None
-    status_error: OpsSightError | None = None
-    rule_error: OpsSightError | None = None
+    status_error: Exception | None = None
+    rule_error: Exception | None = None
     known: dict[str, MetricsSource] = field(default_factory=dict)
     observed: RuleObservation = field(default_factory=RuleObservation)
     statuses: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)

@@ -1,0 +1,59 @@
+"""What a leading replica does beside the runs, against an API server that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from opssight_operator.adapters.telemetry import Telemetry
+from opssight_operator.controllers.scheduler import Scheduler
+from opssight_operator.leading import Leading
+from opssight_operator.settings import Settings
+from unit.adapters.kube_server import Answer, Asked, Server, connected, serving
+
+
+@contextlib.asynccontextmanager
+async def leading(answer: Answer, **settings: Any) -> AsyncIterator[tuple[Leading, Server]]:
+    """A replica that has not begun to watch."""
+    async with serving(answer) as server, connected(server) as api:
+        yield Leading(Settings(**settings), api, Telemetry(), identity="me", stopping=asyncio.Event()), server
+
+
+async def test_a_sweep_that_fails_by_a_defect_is_made_again(caplog: pytest.LogCaptureFixture) -> None:
+    turns = itertools.count()
+
+    def answer(_: Asked) -> web.Response:
+        return web.json_response({"items": [{"no": "metadata"}] if next(turns) == 0 else []})
+
+    async with leading(answer, sweep_seconds=0.02) as (replica, server):
+        sweeping = asyncio.create_task(replica._sweep())
+        async with asyncio.timeout(5):
+            while len(server.asked) < 9:
+                await asyncio.sleep(0.01)
+        assert not sweeping.done()
+        sweeping.cancel()
+    assert caplog.messages.count("deleted resources could not be looked for by a defect") == 1
+
+
+async def test_why_the_scheduler_failed_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(self: Scheduler) -> None:
+        raise KeyError("an entry")
+
+    monkeypatch.setattr(Scheduler, "_collect_due", broken)
+    async with leading(lambda _: web.json_response({})) as (replica, _):
+        stops = asyncio.Event()
+        replica._start_tasks(stops)
+        async with asyncio.timeout(5):
+            await stops.wait()
+        for task in replica._tasks:
+            task.cancel()
+    assert "the scheduler failed by a defect" in caplog.messages
+    assert "KeyError: 'an entry'" in caplog.text
