@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import kopf
+from pydantic import ValidationError
 
 from .adapters.compute import ThreadCompute
 from .adapters.kubernetes import KubeApi, PrometheusRules, Statuses
@@ -27,6 +28,7 @@ from .controllers.registry import build_registry, kopf_settings, shard_selector
 from .controllers.runtime import Runtime
 from .core.conventions import EVENT_CONTROLLER
 from .core.models import ModelMemory
+from .core.unreadable import problems_said
 from .errors import OpsSightError
 from .reconcile.ports import Ports
 from .settings import Settings
@@ -141,7 +143,11 @@ class Leading:
         if clusterwide:
             self._labels.update(await self._patiently(self._lookups.namespace_labels))
         for body in await self._patiently(self._lookups.sources):
-            self._sources.update(KINDS["MetricsSource"].parse(body))  # type: ignore[arg-type]
+            try:
+                self._sources.update(KINDS["MetricsSource"].parse(body))  # type: ignore[arg-type]
+            except ValidationError as error:  # the watch says so in its status
+                name = body.get("metadata", {}).get("name")
+                log.error("a MetricsSource does not parse", extra={"source": name, "error": problems_said(error)})
 
     async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
         """The answer of a first read, however long the API server takes to come back."""

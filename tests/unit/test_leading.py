@@ -57,3 +57,15 @@ async def test_why_the_scheduler_failed_is_in_the_log(
             task.cancel()
     assert "the scheduler failed by a defect" in caplog.messages
     assert "KeyError: 'an entry'" in caplog.text
+
+
+async def test_a_source_that_does_not_parse_keeps_the_others_and_the_operator_going(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = {"metadata": {"name": "whole", "uid": "1"}, "spec": {"url": "http://prometheus"}}
+    broken = {"metadata": {"name": "broken", "uid": "2"}, "spec": {"url": 7}}
+    async with leading(lambda _: web.json_response({"items": [broken, whole]})) as (replica, _):
+        await replica._prepare(clusterwide=False)
+        assert replica._sources.get("whole") is not None
+        assert replica._sources.get("broken") is None
+    assert "a MetricsSource does not parse" in caplog.messages

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -22,54 +22,16 @@ from opssight_operator.reconcile.ports import Owner, Ports
 from opssight_operator.settings import Settings
 
 from .apply import apply
+from .collaborators import Counters, SourceRegistry
 from .departures import Departures
 from .kinds import KINDS, Key, Resource, interval_of, key_of, lanes_of, owner_of, source_of
 from .outcomes import failed, next_delay
 from .scheduler import Scheduler
+from .unreadable import Unreadable
 
 log = logging.getLogger(__name__)
 
 SPREAD_SECONDS = 10.0  # over which known resources are run again after a restart
-
-
-class SourceRegistry(Protocol):
-    """Where MetricsSources are kept for ``ports.Sources``."""
-
-    def update(self, source: MetricsSource) -> None:
-        """Add or replace a source."""
-        ...
-
-    def remove(self, name: str) -> None:
-        """Forget a source."""
-        ...
-
-
-class Counters(Protocol):
-    """What the operator tells of its own work."""
-
-    def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
-        """One run and how long it took."""
-        ...
-
-    def held(self, reason: str) -> None:
-        """One decision that held a threshold."""
-        ...
-
-    def watched(self, kind: str, count: int) -> None:
-        """How many resources of a kind there are."""
-        ...
-
-    def foreign(self, kind: str) -> None:
-        """An event of a resource that another shard serves."""
-        ...
-
-    def lagged(self, seconds: float) -> None:
-        """How late a run was started."""
-        ...
-
-    def coalesced(self, count: int) -> None:
-        """Runs that came due while an earlier one waited."""
-        ...
 
 
 @dataclass(slots=True)
@@ -110,6 +72,7 @@ class Runtime:
         self._wall_clock = wall_clock
         self._clock = clock
         self._departures = Departures(ports.shared_rules)
+        self._unreadable = Unreadable(ports.status, wall_clock)
         self._held: dict[Key, _Held] = {}
         self._number: Counter[str] = Counter()
         self.scheduler = Scheduler(
@@ -142,8 +105,7 @@ class Runtime:
         try:
             resource = KINDS[kind].parse(body)
         except ValidationError as error:
-            # The schema lets nothing through that does not parse, unless the CRD is of another version.
-            log.error("a resource does not parse", extra={"key": key, "error": str(error)})
+            self._unreadable_seen(key, body, error, ours=ours)
             return
         if known is not None:
             resource = resource.model_copy(update={"status": KINDS[kind].unpack(known.packed).status})
@@ -167,6 +129,15 @@ class Runtime:
             interval=interval_of(resource, self._settings),
             delay=delay,
         )
+
+    def _unreadable_seen(self, key: Key, body: Mapping[str, Any], error: ValidationError, *, ours: bool) -> None:
+        """What runs by the spec of before would say that all is well; its rule and its thresholds stay."""
+        uid = body["metadata"]["uid"]
+        self.scheduler.drop(key)
+        self._ports.telemetry.clear_gauges(owner_of(key, uid))
+        if ours:
+            self._counters.reconciled(key[0], str(Reason.INVALID_SPEC), 0.0)
+            self._unreadable.start(key, body, error)
 
     def gone(self, kind: str, body: Mapping[str, Any]) -> None:
         """A resource was deleted; its rule goes by garbage collection, its gauges and its part of a shared rule now.

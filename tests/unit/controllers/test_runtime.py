@@ -427,17 +427,54 @@ def test_a_rule_that_belongs_to_somebody_else_leaves_its_mark_in_the_status() ->
     assert not world.written("p")[-1].get("thresholds"), "a threshold that was not delivered was not changed"
 
 
-def test_a_spec_that_does_not_parse_is_logged_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def broken(name: str, **more: Any) -> dict[str, Any]:
+    body = {**body_of(a_policy(name, interval="1h"), generation=2), **more}
+    body["spec"]["expr"] = 7
+    return body
+
+
+def test_a_spec_that_does_not_parse_says_so_in_its_status_and_harms_nobody() -> None:
     async def script(world: World, runtime: Runtime) -> None:
-        broken = body_of(a_policy("broken"))
-        broken["spec"]["expr"] = 7
-        runtime.seen("ThresholdPolicy", broken)
+        runtime.seen("ThresholdPolicy", broken("broken"))
         runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1h")))
         await asyncio.sleep(3)
+        for _ in range(3):  # our own write comes back as an event
+            runtime.seen("ThresholdPolicy", broken("broken", status=world.written("broken")[-1]))
+            await asyncio.sleep(1)
 
     world = play(script)
     assert world.ready("p")[-1] == "Reconciled"
-    assert "a resource does not parse" in caplog.messages
+    assert world.outcomes["ThresholdPolicy", "InvalidSpec"] >= 1
+    (status,) = world.written("broken")
+    (ready,) = status["conditions"]
+    assert (ready["status"], ready["reason"], status["observedGeneration"]) == ("False", "InvalidSpec", 2)
+    assert "spec.expr: Input should be a valid string" in ready["message"]
+
+
+def test_a_spec_that_does_not_parse_any_more_keeps_its_threshold_and_runs_by_the_old_spec_no_more() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1m")))
+        await asyncio.sleep(5)
+        runtime.seen("ThresholdPolicy", broken("p", status=world.written("p")[-1]))
+        fetched = len(world.fetched)
+        await asyncio.sleep(600)
+        assert len(world.fetched) == fetched and not world.gauges
+        assert world.ready("p") == ["Pending", "Reconciled", "InvalidSpec"]
+        assert world.written("p")[-1]["thresholds"] == world.written("p")[-2]["thresholds"]
+        runtime.seen("ThresholdPolicy", body_of(a_policy("p", interval="1m"), generation=3))
+        await asyncio.sleep(5)
+
+    assert play(script).ready("p")[-1] == "Reconciled"
+
+
+def test_a_refusal_that_cannot_be_written_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        world.status_error = KubernetesUnavailable("the API server answered 503")
+        runtime.seen("ThresholdPolicy", broken("broken"))
+        await asyncio.sleep(1)
+
+    play(script)
+    assert "a refusal could not be written" in caplog.messages
 
 
 def test_a_status_of_another_version_counts_as_lost() -> None:
