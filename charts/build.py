@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -124,17 +124,21 @@ def settings_schema() -> dict[str, Any]:
         if isinstance(default, bool):
             kind: dict[str, Any] = {"type": "boolean"}
         elif isinstance(default, int):
-            kind = {"type": "integer", "minimum": 0}
+            kind = {"type": "integer", **_bounds(field.metadata)}
         elif isinstance(default, float):
-            kind = {"type": "number", "minimum": 0}
+            kind = {"type": "number", **_bounds(field.metadata)}
         elif isinstance(default, str):
-            kind = {"type": "string"}
+            choices = field.metadata.get("choices")
+            kind = {"type": "string", **({"enum": list(choices)} if choices else {})}
         else:
             raise TypeError(f"settings.py: {field.name} is {default!r}; the chart sets text, numbers and switches")
         properties[camel(field.name)] = {**kind, "default": default}
-    properties["logFormat"]["enum"] = ["json", "text"]
-    properties["logLevel"]["enum"] = ["DEBUG", "INFO", "WARNING", "ERROR"]
     return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _bounds(described: Mapping[str, Any]) -> dict[str, Any]:
+    most = described.get("most")
+    return {"minimum": described.get("least", 0), **({} if most is None else {"maximum": most})}
 
 
 def schema() -> str:
