@@ -81,7 +81,11 @@ class DependencyError(OpsSightError):
 
 
 class PrometheusUnreachable(DependencyError):
-    """No connection, a time-out, or an answer that is not Prometheus'."""
+    """No connection, a time-out, or an answer that is not Prometheus'; ``credentials`` where it refuses ours."""
+
+    def __init__(self, message: str = "", *, credentials: bool = False) -> None:
+        super().__init__(message)
+        self.credentials = credentials
 
 
 class PrometheusOverloaded(DependencyError):

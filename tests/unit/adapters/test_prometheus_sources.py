@@ -10,13 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from opssight_operator.adapters.prometheus import credentials
 from opssight_operator.adapters.prometheus.client import PrometheusClient
+from opssight_operator.adapters.prometheus.errors import refused
 from opssight_operator.adapters.prometheus.grid import Grid
 from opssight_operator.adapters.prometheus.sources import Sources, limits_of
 from opssight_operator.api.base import ObjectMeta
 from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
 from opssight_operator.core.observation import Frame
-from opssight_operator.errors import NotAllowed, PrometheusUnreachable, SourceMissing
+from opssight_operator.errors import (
+    KubernetesUnavailable,
+    NotAllowed,
+    OpsSightError,
+    PrometheusUnreachable,
+    SourceMissing,
+)
 
 
 def a_source(name: str = "default", *, url: str = "http://127.0.0.1:1", **spec: Any) -> MetricsSource:
@@ -34,10 +42,16 @@ class World:
         self.namespaces: dict[str, dict[str, str]] = {"shop": {"team": "web"}, "bank": {}}
         self.secrets: dict[str, dict[str, str]] = {"prom": {"token": base64.b64encode(b"t0ken\n").decode()}}
         self.reads = 0
+        self.error: OpsSightError | None = None
+        self.silent: asyncio.Event | None = None
         self.queried: list[tuple[str, str]] = []
 
     async def secret(self, name: str) -> Mapping[str, str]:
         self.reads += 1
+        if self.silent is not None:
+            await self.silent.wait()
+        if self.error is not None:
+            raise self.error
         return self.secrets[name]
 
 
@@ -170,16 +184,17 @@ async def test_the_token_comes_from_its_secret(sources: Sources, world: World, a
     assert world.reads == 1
 
 
-async def test_a_replaced_token_is_read_after_a_failure(
+async def test_a_replaced_token_is_read_after_a_refusal(
     sources: Sources, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = []
 
     def refuse(self: PrometheusClient, *_: object) -> Frame:
         tokens.append(self._session._token())
-        raise PrometheusUnreachable("it refuses the credentials of the source (401)")
+        raise refused(401, b"")
 
     monkeypatch.setattr(PrometheusClient, "range", refuse)
+    monkeypatch.setattr(credentials, "AGAIN_SECONDS", 0.0)
     sources.update(a_source(auth=TOKEN))
     for token in (b"old", b"new"):
         world.secrets["prom"]["token"] = base64.b64encode(token).decode()
@@ -187,6 +202,96 @@ async def test_a_replaced_token_is_read_after_a_failure(
             await sources.bind("default", "shop").range("x", 0, 60, 60)
     assert tokens == ["old", "new"]
     assert world.queried == [("default", "PrometheusUnreachable")] * 2
+
+
+async def test_an_outage_of_prometheus_reads_no_secret_again(
+    sources: Sources, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: PrometheusClient, *_: object) -> Frame:
+        raise PrometheusUnreachable("Prometheus cannot be asked: no connection")
+
+    monkeypatch.setattr(PrometheusClient, "range", gone)
+    monkeypatch.setattr(credentials, "AGAIN_SECONDS", 0.0)
+    sources.update(a_source(auth=TOKEN))
+    for _ in range(10):
+        with pytest.raises(PrometheusUnreachable):
+            await sources.bind("default", "shop").range("x", 0, 60, 60)
+    assert world.reads == 1
+
+
+async def test_reading_a_secret_holds_up_nobody_who_asks(sources: Sources, world: World, asked: list[Any]) -> None:
+    """Where the API server is silent, the one place of this source stays free for whoever knows the token."""
+    sources.update(a_source(auth=TOKEN, limits={"concurrency": 1}))
+    bound = sources.bind("default", "shop")
+    await bound.range("x", 0, 60, 60)
+    known = sources._known["default"]._credentials
+    known.doubt()
+    known._tried_at = float("-inf")
+    world.silent = asyncio.Event()
+    waiting = asyncio.create_task(bound.range("x", 0, 120, 60))
+    await asyncio.sleep(0.01)
+    assert not known._reading.done() and not sources._known["default"]._gate.locked()
+    world.silent.set()
+    await waiting
+
+
+class Wallet:
+    """Credentials of a source with a token, on a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.world, self.now = World(), 1000.0
+        spec = a_source(auth=TOKEN).spec
+        self.credentials = credentials.Credentials(spec, self.world.secret, lambda: self.now)
+
+    async def token_after(self, seconds: float) -> str | None:
+        """What is used then, and the reading beside it done."""
+        self.now += seconds
+        token = (await self.credentials.current()).token
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return token
+
+
+async def test_a_rotated_token_is_noticed_beside_the_queries() -> None:
+    wallet = Wallet()
+    assert await wallet.token_after(0) == "t0ken"
+    wallet.world.secrets["prom"]["token"] = base64.b64encode(b"new").decode()
+    assert await wallet.token_after(30) == "t0ken"
+    assert await wallet.token_after(30) == "t0ken", "the query that has it read does not wait for it"
+    assert await wallet.token_after(1) == "new"
+    assert wallet.world.reads == 2
+
+
+async def test_a_token_that_is_known_outlives_an_outage_of_the_api_server(caplog: pytest.LogCaptureFixture) -> None:
+    wallet = Wallet()
+    await wallet.token_after(0)
+    wallet.world.error = KubernetesUnavailable("the API server did not answer in time")
+    for _ in range(10):
+        assert await wallet.token_after(61) == "t0ken"
+    assert len(caplog.messages) == 1
+    wallet.world.error = None
+    wallet.world.secrets["prom"]["token"] = base64.b64encode(b"new").decode()
+    await wallet.token_after(61)
+    assert await wallet.token_after(1) == "new"
+
+
+async def test_what_prometheus_refuses_is_read_again_every_few_seconds_at_most() -> None:
+    wallet = Wallet()
+    for _ in range(100):
+        await wallet.token_after(0.1)
+        wallet.credentials.doubt()
+    assert 3 <= wallet.world.reads <= 4
+
+
+async def test_a_secret_that_was_deleted_is_said_and_no_more_used() -> None:
+    wallet = Wallet()
+    await wallet.token_after(0)
+    wallet.world.error = SourceMissing("there is no Secret prom")
+    await wallet.token_after(61)
+    for _ in range(5):
+        with pytest.raises(SourceMissing, match="no Secret prom"):
+            await wallet.token_after(0.1)
+    assert wallet.world.reads == 2
 
 
 BAD_SECRETS = {

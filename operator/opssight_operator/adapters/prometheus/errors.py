@@ -34,6 +34,7 @@ ERROR_LENGTH = 200
 _TOO_HEAVY = re.compile(
     r"too many|too large|limit|exceed|max[A-Z_-]|timed? ?out|deadline|canceled|expanding series|rpc "
 )
+_STATUSES_OF_CREDENTIALS = frozenset({401, 403})
 _STATUSES_OF_LOAD = frozenset({422, 429, 503, 504})
 _TYPES_OF_LOAD = frozenset({"timeout", "canceled", "too_many_requests", "unavailable"})
 
@@ -133,13 +134,14 @@ def refused(status: int, body: bytes) -> OpsSightError:
         return InvalidQuery(f"Prometheus cannot execute the query{said}")
     if status in _STATUSES_OF_LOAD or failure.error_type in _TYPES_OF_LOAD:
         return PrometheusOverloaded(f"Prometheus finds the query too heavy just now ({status}){said}")
-    return PrometheusUnreachable(f"Prometheus cannot be asked: {_meaning(status, failure)} ({status})")
+    said = f"Prometheus cannot be asked: {_meaning(status, failure)} ({status})"
+    return PrometheusUnreachable(said, credentials=status in _STATUSES_OF_CREDENTIALS)
 
 
 def _meaning(status: int, failure: Failure) -> str:
     if 300 <= status < 400:
         return "the answer is a redirect, and none is followed; correct the url"
-    if status in (401, 403):
+    if status in _STATUSES_OF_CREDENTIALS:
         return "it refuses the credentials of the source"
     if failure.error_type:
         return f"it has an error of type {one_line(failure.error_type)}"

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import itertools
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from opssight_operator.api.base import seconds
-from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec, SecretKeyRef
+from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec
 from opssight_operator.core.observation import ServerInfo
 from opssight_operator.core.tenancy import enforce
 from opssight_operator.errors import NotAllowed, OpsSightError, PrometheusUnreachable, SourceMissing, SpecError
 
 from .client import Limits, PrometheusClient
+from .credentials import Credentials, SecretReader, Secrets
 from .source import BoundSource
 from .window_cache import OVERLAP_SECONDS, WindowCache
 
 T = TypeVar("T")
-SecretReader = Callable[[str], Awaitable[Mapping[str, str]]]
-"""The ``data`` (base64) of a Secret of the operator's own namespace, by name."""
 NamespaceLabels = Callable[[str], Mapping[str, str]]
 Queried = Callable[[str, str, float], None]
 """Is told of each request: the source, the outcome and the seconds."""
 
-SECRET_SECONDS = 60.0  # a rotated token is noticed within this
 CONFINED = 4096  # expressions whose confined form is remembered
 CACHE_BYTES = 268_435_456
 
@@ -156,27 +152,26 @@ class _Source:
         self.limits = limits_of(resource.spec, max_cells)
         self.confine = confiner.confine
         self._pool = pool
-        self._read_secret = read_secret
+        self._credentials = Credentials(resource.spec, read_secret)
         self._queried = queried
         self._gate = asyncio.Semaphore(resource.spec.limits.concurrency)
-        self._opening = asyncio.Lock()
         self._client: PrometheusClient | None = None
         self._token: str | None = None
         self._certificates: str | None = None
-        self._secrets_read_at = float("-inf")
 
     async def ask(self, question: Callable[[PrometheusClient], T]) -> T:
         """Ask in a worker thread, as many at once as the source allows."""
+        secrets = await self._credentials.current()  # not in the gate, where a slow API server would hold up others
         async with self._gate:
-            client = await self._open()
+            client = self._opened(self._credentials.known or secrets)
             began = time.monotonic()
             outcome = "ok"
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._pool, question, client)
             except OpsSightError as error:
                 outcome = error.reason
-                if isinstance(error, PrometheusUnreachable):
-                    self._secrets_read_at = float("-inf")  # the token may have been replaced
+                if isinstance(error, PrometheusUnreachable) and error.credentials:
+                    self._credentials.doubt()
                 raise
             finally:
                 self._queried(self.resource.metadata.name, outcome, time.monotonic() - began)
@@ -191,14 +186,14 @@ class _Source:
         if self._client is not None:
             self._client.close()
 
-    async def _open(self) -> PrometheusClient:
-        async with self._opening:
-            spec = self.resource.spec
-            if time.monotonic() - self._secrets_read_at > SECRET_SECONDS:
-                await self._read_secrets(spec)
-            if self._client is None:
-                self._client = self._made(spec)
-            return self._client
+    def _opened(self, secrets: Secrets) -> PrometheusClient:
+        """The client, which takes the token at each request and is made anew for other certificates."""
+        self._token = secrets.token
+        if self._client is None or secrets.certificates != self._certificates:
+            self.retire()
+            self._client, self._certificates = None, secrets.certificates
+            self._client = self._made(self.resource.spec)
+        return self._client
 
     def _made(self, spec: MetricsSourceSpec) -> PrometheusClient:
         try:
@@ -206,24 +201,6 @@ class _Source:
         except (ssl.SSLError, ValueError) as error:
             secret = spec.tls.ca_secret_ref.name if spec.tls else ""
             raise PrometheusUnreachable(f"Secret {secret} of tls.caSecretRef holds no PEM certificates") from error
-
-    async def _read_secrets(self, spec: MetricsSourceSpec) -> None:
-        self._token = await self._value(spec.auth.bearer_token.secret_ref) if spec.auth else None
-        certificates = await self._value(spec.tls.ca_secret_ref) if spec.tls else None
-        if certificates != self._certificates:
-            self.retire()
-            self._client = None
-        self._certificates = certificates
-        self._secrets_read_at = time.monotonic()
-
-    async def _value(self, reference: SecretKeyRef) -> str:
-        data = await self._read_secret(reference.name)
-        if reference.key not in data:
-            raise SourceMissing(f"Secret {reference.name} of the operator's namespace has no key {reference.key}")
-        try:
-            return base64.b64decode(data[reference.key]).decode().strip()
-        except (binascii.Error, UnicodeDecodeError):
-            raise SourceMissing(f"key {reference.key} of Secret {reference.name} is not text") from None
 
 
 def limits_of(spec: MetricsSourceSpec, max_cells: int) -> Limits:
