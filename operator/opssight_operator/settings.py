@@ -46,11 +46,11 @@ class Settings:
     renew_seconds: float = bounded(4.0, 0.1)
     shutdown_seconds: float = 8.0  # what a graceful stop may take
     allow_patch: bool = False  # whether mode Patch may change rules that are not ours
-    fetch_threads: int = bounded(8, 1)
+    fetch_threads: int = bounded(8, 1)  # at most, of one MetricsSource, however high its limits.concurrency
     compute_threads: int = bounded(2, 1)
-    max_concurrent_reconciles: int = bounded(8, 1)
+    max_concurrent_reconciles: int = bounded(16, 1)
     max_concurrent_per_namespace: int = bounded(4, 1)
-    max_concurrent_per_source: int = bounded(6, 1)  # below the overall number, so that a source that hangs leaves room
+    max_concurrent_per_source: int = bounded(6, 1)  # so that two sources that hang leave room for others
     max_series_exported: int = 200  # a resource, all queries together
     max_training_points: int = bounded(50_000_000, 1)  # cells of one training window
     min_interval_seconds: float = bounded(1.0, 0.1)

@@ -340,6 +340,35 @@ async def test_no_more_requests_are_under_way_than_allowed(sources: Sources, mon
     assert most == 2
 
 
+async def test_sources_that_hang_keep_nobody_else_waiting(
+    sources: Sources, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for a thread to ask in, nor for one in which a query is confined to its namespace."""
+    import threading
+
+    answer, free = PrometheusClient.range, threading.Event()
+
+    def hang(self: PrometheusClient, expression: str, grid: Grid) -> Frame:
+        if expression.startswith("hangs"):
+            free.wait(30)
+        return answer(self, expression, grid)
+
+    monkeypatch.setattr(PrometheusClient, "range", hang)
+    for name in ("first", "second", "third"):
+        sources.update(a_source(name, tenancy=TENANCY))
+    hanging = [
+        asyncio.create_task(sources.bind(name, "shop").range(f"hangs_{n}", 0, 60, 60))
+        for name in ("first", "second")
+        for n in range(20)
+    ]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        frame = await sources.bind("third", "shop").range("x", 0, 60, 60)
+    assert frame.n_series == 1
+    free.set()
+    await asyncio.gather(*hanging)
+
+
 async def test_a_changed_source_forgets_what_it_knew(sources: Sources, asked: list[Any]) -> None:
     sources.update(a_source())
     bound = sources.bind("default", "shop")

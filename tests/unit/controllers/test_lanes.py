@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from opssight_operator.controllers.lanes import Lanes
+from opssight_operator.settings import Settings
 
 LIMITS = {"namespace": 2, "source": 3}
 OVERALL = 5
@@ -76,6 +77,21 @@ def test_a_source_that_hangs_fills_its_own_lane_and_nobody_elses() -> None:
     lanes.add("healthy", a_pair(0, 1))
     started = [lanes.take() for _ in range(5)]
     assert [taken[0] for taken in started if taken] == ["slow-0", "healthy", "slow-1", "slow-2"]
+
+
+def test_two_sources_that_hang_leave_room_for_a_third_by_default() -> None:
+    limits = Settings()
+    lanes = Lanes(
+        limits.max_concurrent_reconciles,
+        {"namespace": limits.max_concurrent_per_namespace, "source": limits.max_concurrent_per_source},
+    )
+    for n in range(100):
+        lanes.add(f"slow-{n}", a_pair(n, n % 2))
+    while lanes.take() is not None:
+        pass
+    lanes.add("healthy", a_pair(0, 2))
+    taken = lanes.take()
+    assert taken is not None and taken[0] == "healthy"
 
 
 def test_a_namespace_with_one_resource_does_not_wait_for_one_with_many() -> None:

@@ -27,6 +27,7 @@ NamespaceLabels = Callable[[str], Mapping[str, str]]
 Queried = Callable[[str, str, float], None]
 """Is told of each request: the source, the outcome and the seconds."""
 
+CONFINING = 2  # threads
 CONFINED = 4096  # expressions whose confined form is remembered
 CACHE_BYTES = 268_435_456
 
@@ -34,7 +35,10 @@ _numbers = itertools.count()
 
 
 class Sources:
-    """``ports.Sources``: one client a source, shared by all who use it; one cache of windows for all."""
+    """``ports.Sources``: one client a source, shared by all who use it; one cache of windows for all.
+
+    A source is asked by at most ``threads`` threads, and by no more than its own limits say.
+    """
 
     def __init__(
         self,
@@ -47,13 +51,13 @@ class Sources:
         cache_bytes: int = CACHE_BYTES,
         overlap_seconds: float = OVERLAP_SECONDS,
     ) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="prometheus")
+        self._threads = threads
         self._max_cells = max_cells
         self._read_secret = read_secret
         self._namespace_labels = namespace_labels
         self._queried = queried
         self._cache = WindowCache(cache_bytes, overlap_seconds)
-        self._confiner = _Confiner(self._pool)
+        self._confiner = _Confiner()
         self._known: dict[str, _Source] = {}
 
     def update(self, source: MetricsSource) -> None:
@@ -65,7 +69,7 @@ class Sources:
             return
         self.remove(name)
         self._known[name] = _Source(
-            source, self._pool, self._max_cells, self._read_secret, self._queried, self._confiner
+            source, self._threads, self._max_cells, self._read_secret, self._queried, self._confiner
         )
 
     def remove(self, name: str) -> None:
@@ -102,7 +106,7 @@ class Sources:
         """End what is under way; the threads are free soon after."""
         for known in self._known.values():
             known.cut()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._confiner.close()
 
     def _of(self, name: str) -> _Source:
         known = self._known.get(name)
@@ -112,11 +116,18 @@ class Sources:
 
 
 class _Confiner:
-    """Remembers what ``enforce`` said; it parses, and a tenant can make that slow, so that it runs in a thread."""
+    """Remembers what ``enforce`` said; it parses, and a tenant can make that slow, so that it runs in a thread.
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
+    The threads are none of a source's, in which it would wait behind servers that hang.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(CONFINING, thread_name_prefix="confine")
         self._said: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], str | SpecError] = OrderedDict()
+
+    def close(self) -> None:
+        """Take no more expressions."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def confine(self, expression: str, matchers: Mapping[str, str]) -> str:
         if not matchers:
@@ -141,7 +152,7 @@ class _Source:
     def __init__(
         self,
         resource: MetricsSource,
-        pool: ThreadPoolExecutor,
+        threads: int,
         max_cells: int,
         read_secret: SecretReader,
         queried: Queried,
@@ -151,10 +162,13 @@ class _Source:
         self.identity = next(_numbers)
         self.limits = limits_of(resource.spec, max_cells)
         self.confine = confiner.confine
-        self._pool = pool
+        at_once = min(threads, resource.spec.limits.concurrency)
+        # Of its own, as one that hangs takes all the threads that there are. They start when they are needed, and end
+        # with the last request to this source.
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix=f"prometheus-{resource.metadata.name}")
         self._credentials = Credentials(resource.spec, read_secret)
         self._queried = queried
-        self._gate = asyncio.Semaphore(resource.spec.limits.concurrency)
+        self._gate = asyncio.Semaphore(at_once)
         self._client: PrometheusClient | None = None
         self._token: str | None = None
         self._certificates: str | None = None
@@ -185,6 +199,7 @@ class _Source:
         """End what is under way."""
         if self._client is not None:
             self._client.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _opened(self, secrets: Secrets) -> PrometheusClient:
         """The client, which takes the token at each request and is made anew for other certificates."""
