@@ -13,9 +13,10 @@ OpsSightError
 │   └── TargetNotFound       the object or rule that is referred to does not exist
 ├── DependencyError      a system we depend on does not answer; held, tried again with backoff
 │   ├── PrometheusUnreachable  no connection, a time-out, or an answer that is not Prometheus'
-│   ├── PrometheusOverloaded   422 or 503: the query is too heavy now (``halve_window`` may help)
+│   ├── PrometheusOverloaded   422 or 503: the query is too heavy now, and a part of it may not be
+│   ├── Throttled              429, or 503 with Retry-After: there are too many requests, whatever they ask
 │   ├── SourceMissing          no MetricsSource of that name
-│   └── KubernetesUnavailable  the API server is down, slow or throttling
+│   └── KubernetesUnavailable  the API server is down or slow
 └── ConflictError        somebody else owns the object or the field; we yield
     ├── FieldConflict        server-side apply met another field manager
     └── NameConflict         an object of our name exists and is not ours
@@ -26,6 +27,9 @@ and what is allowed, and never carries a response body.
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 
 class OpsSightError(Exception):
     """Base of everything OpsSight raises on purpose."""
@@ -34,6 +38,12 @@ class OpsSightError(Exception):
     def reason(self) -> str:
         """The condition reason: the class name, see ``api.conditions``."""
         return type(self).__name__
+
+    def within(self, place: str) -> Self:
+        """The same error, whose sentence begins with where it happened."""
+        told = copy.copy(self)
+        told.args = (f"{place}: {self}",)
+        return told
 
 
 class SpecError(OpsSightError):
@@ -69,7 +79,11 @@ class TooManySeries(DataError):
 
 
 class TooMuchData(DataError):
-    """More bytes or points than the limit of the source."""
+    """More bytes or points than the limit of the source; ``whole`` where no part of the query would have fewer."""
+
+    def __init__(self, message: str = "", *, whole: bool = False) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class TargetNotFound(DataError):
@@ -92,12 +106,20 @@ class PrometheusOverloaded(DependencyError):
     """Prometheus says the query is too heavy now (422 or 503)."""
 
 
+class Throttled(DependencyError):
+    """Too many requests (429, or 503 with Retry-After); asked to stay away for ``retry_after`` seconds, 0: unsaid."""
+
+    def __init__(self, message: str = "", *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class SourceMissing(DependencyError):
     """There is no MetricsSource of that name."""
 
 
 class KubernetesUnavailable(DependencyError):
-    """The API server is down, slow or throttling."""
+    """The API server is down or slow."""
 
 
 class ConflictError(OpsSightError):

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     TARGET_NOT_FOUND = "TargetNotFound"
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
     PROMETHEUS_OVERLOADED = "PrometheusOverloaded"
+    THROTTLED = "Throttled"
     SOURCE_MISSING = "SourceMissing"
     KUBERNETES_UNAVAILABLE = "KubernetesUnavailable"
     FIELD_CONFLICT = "FieldConflict"
@@ -109,6 +110,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.TARGET_NOT_FOUND: "An object or rule that the spec refers to does not exist.",
     Reason.PROMETHEUS_UNREACHABLE: "Prometheus did not answer; thresholds and rules are held as they were.",
     Reason.PROMETHEUS_OVERLOADED: "Prometheus refused the query as too heavy just now; it is tried again later.",
+    Reason.THROTTLED: "Prometheus or the API server gets too many requests and asks us to come back later.",
     Reason.SOURCE_MISSING: "There is no MetricsSource of the name that the spec refers to.",
     Reason.KUBERNETES_UNAVAILABLE: "The Kubernetes API did not take a write; it is tried again.",
     Reason.FIELD_CONFLICT: "Another manager, or a policy that shares our object, has a field of it; we do not fight.",

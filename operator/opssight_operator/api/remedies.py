@@ -40,6 +40,10 @@ REMEDY: dict[Reason, str] = {
         "Nothing at once: it is tried again with a smaller window. If it stays, make the expression cheaper with a "
         "recording rule, or lengthen step and interval."
     ),
+    Reason.THROTTLED: (
+        "Nothing at once: it is tried again when the server wants it. If it stays, raise its limits for the operator, "
+        "lower limits.concurrency of the MetricsSource, or lengthen intervals."
+    ),
     Reason.SOURCE_MISSING: (
         "Create the MetricsSource, or name one that exists in spec.sourceRef; without it the name is default."
     ),

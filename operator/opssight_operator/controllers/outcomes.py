@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from opssight_operator.api.conditions import Reason
 from opssight_operator.core.plan import Plan
-from opssight_operator.core.scheduling import backoff
+from opssight_operator.core.scheduling import LEAST_JITTER, backoff
 
 BACKOFF = frozenset(
     {
         Reason.PROMETHEUS_UNREACHABLE,
         Reason.PROMETHEUS_OVERLOADED,
+        Reason.THROTTLED,
         Reason.KUBERNETES_UNAVAILABLE,
         Reason.SOURCE_MISSING,
         Reason.INTERNAL_ERROR,
@@ -36,4 +37,6 @@ def next_delay(
     """
     if plan.retry_after is None or not failed(plan):
         return plan.retry_after
-    return backoff(uid, max(1, failures), plan.retry_after, max(plan.retry_after, min(longest, interval)))
+    # A server that named a time is not asked before it.
+    first = plan.retry_after / LEAST_JITTER if plan.outcome == Reason.THROTTLED else plan.retry_after
+    return backoff(uid, max(1, failures), first, max(first, min(longest, interval)))

@@ -15,7 +15,7 @@ from ..api.conditions import ConditionType, Reason, Status
 from ..api.metrics_source import MetricsSource
 from ..api.pattern_report import PatternReport
 from ..api.threshold_policy import ThresholdPolicy
-from ..errors import ConflictError, DataError, DependencyError, OpsSightError, SpecError
+from ..errors import ConflictError, DataError, DependencyError, OpsSightError, SpecError, Throttled
 from ..settings import Settings
 from .conditions import CONDITIONS_OF, Verdict, verdict_of, with_verdicts
 from .events import ready_events
@@ -60,7 +60,7 @@ def held_plan(resource: Kind, error: Exception, now: float, settings: Settings) 
         _verdicts(error),
         fallback=Verdict("Unknown", reason, message),
         now=now,
-        retry_after=settings.backoff_seconds if _worth_retrying(error) else None,
+        retry_after=max(settings.backoff_seconds, _asked(error)) if _worth_retrying(error) else None,
     )
 
 
@@ -180,6 +180,10 @@ def _said(error: Exception) -> tuple[Reason, str]:
         return Reason(error.reason), str(error)
     # The text of an unexpected error may hold anything, so that only its class is shown.
     return Reason.INTERNAL_ERROR, f"{type(error).__name__}; the operator's log has the traceback"
+
+
+def _asked(error: Exception) -> float:
+    return error.retry_after if isinstance(error, Throttled) else 0.0
 
 
 def _worth_retrying(error: Exception) -> bool:

@@ -9,6 +9,7 @@ import hashlib
 import math
 
 _PARTS = 1 << 32
+LEAST_JITTER = 0.9  # of a pause: some come a tenth earlier, some a tenth later
 
 
 def _fraction(*parts: object) -> float:
@@ -39,4 +40,4 @@ def missed_runs(scheduled: float, now: float, interval: float) -> int:
 def backoff(uid: str, attempt: int, first: float, longest: float) -> float:
     """Seconds to wait after failure number ``attempt`` (from 1): doubling, capped, with 20 % of jitter."""
     doubled = min(longest, first * 2.0 ** min(attempt - 1, 40))
-    return doubled * (0.9 + 0.2 * _fraction(uid, attempt))
+    return doubled * (LEAST_JITTER + 0.2 * _fraction(uid, attempt))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
+LONGEST_ASKED = 3600.0  # seconds; a server that wants more is asked again all the same
 _ROUNDING = 1e-6  # seconds; two instants this close are one
 
 
@@ -23,6 +25,18 @@ def whole_second(seconds: float) -> str:
 def seconds_of(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time; ValueError for text that is none."""
     return datetime.fromisoformat(text).timestamp()
+
+
+def pause_asked(retry_after: str, now: float) -> float:
+    """The seconds of a Retry-After header, which are a number or a date; 0 when it says nothing of sense."""
+    if retry_after.isdecimal():
+        seconds = float(retry_after)
+    else:
+        try:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - now
+        except ValueError:
+            return 0.0
+    return min(max(0.0, seconds), LONGEST_ASKED)
 
 
 def on_grid(seconds: float, step: float) -> float:

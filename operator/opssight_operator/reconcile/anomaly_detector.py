@@ -86,7 +86,7 @@ async def _all_queries(
     )
     for query, answer in zip(queries, answers, strict=True):
         if isinstance(answer, OpsSightError):
-            raise type(answer)(f"query {query.name}: {answer}") from answer
+            raise answer.within(f"query {query.name}") from answer
         if isinstance(answer, BaseException):
             raise answer
     return tuple(answer for answer in answers if isinstance(answer, QueryObservation))

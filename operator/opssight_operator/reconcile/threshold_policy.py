@@ -74,4 +74,4 @@ async def _asked(field: str, source: MetricSource, query: str, window: HistoryWi
     try:
         return await source.range(query, window.start, window.now, window.step)
     except OpsSightError as error:
-        raise type(error)(f"{field}: {error}") from error
+        raise error.within(field) from error

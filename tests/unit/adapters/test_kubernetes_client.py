@@ -14,7 +14,7 @@ from aiohttp import web
 from opssight_operator.adapters.kubernetes import client
 from opssight_operator.adapters.kubernetes.client import APPLY, configuration
 from opssight_operator.adapters.kubernetes.failures import ApiFailure
-from opssight_operator.errors import InvalidSpec, KubernetesUnavailable, TargetNotFound
+from opssight_operator.errors import InvalidSpec, KubernetesUnavailable, TargetNotFound, Throttled
 from unit.adapters.kube_server import Asked, connected, failure, serving, silence
 
 
@@ -66,10 +66,18 @@ async def test_tries_are_limited_and_pauses_grow(monkeypatch: pytest.MonkeyPatch
 async def test_a_server_that_asks_for_a_pause_is_given_one_but_not_any() -> None:
     async with serving(lambda _: failure(429, Retry_After="1")) as server, connected(server, retries=1) as api:
         began = time.monotonic()
-        with pytest.raises(KubernetesUnavailable):
+        with pytest.raises(Throttled):
             await api.send("GET", "/x")
         assert 1.0 <= time.monotonic() - began < 4.0
     assert client.LONGEST_PAUSE <= 10.0
+
+
+async def test_a_server_that_asks_for_a_long_pause_is_left_alone_and_what_it_asked_for_is_known() -> None:
+    async with serving(lambda _: failure(503, Retry_After="60")) as server, connected(server) as api:
+        with pytest.raises(Throttled) as caught:
+            await api.send("GET", "/x")
+    assert len(server.asked) == 1
+    assert caught.value.retry_after == 60.0
 
 
 async def test_a_server_that_is_silent_is_left_after_the_time_limit() -> None:

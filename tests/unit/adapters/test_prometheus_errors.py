@@ -7,7 +7,7 @@ import json
 import pytest
 
 from opssight_operator.adapters.prometheus.errors import ERROR_LENGTH, one_line, refused
-from opssight_operator.errors import InvalidQuery, OpsSightError, PrometheusOverloaded, PrometheusUnreachable
+from opssight_operator.errors import InvalidQuery, OpsSightError, PrometheusOverloaded, PrometheusUnreachable, Throttled
 
 
 def said(kind: str, error: str) -> bytes:
@@ -48,7 +48,13 @@ CASES: dict[str, tuple[int, bytes, type[OpsSightError], str]] = {
     ),
     "a time-out": (503, said("timeout", "query timed out in expression evaluation"), PrometheusOverloaded, "timed out"),
     "a query that was cut": (503, said("canceled", "query was canceled"), PrometheusOverloaded, "canceled"),
-    "throttling": (429, b"", PrometheusOverloaded, "(429)"),
+    "throttling": (429, b"", Throttled, "(429)"),
+    "throttling as Mimir says it": (
+        422,
+        said("too_many_requests", "too many outstanding requests"),
+        Throttled,
+        "(422)",
+    ),
     "a gateway that waited too long": (504, b"<html>", PrometheusOverloaded, "(504)"),
     "a page with 422": (422, b"<html>secret", PrometheusOverloaded, "(422)"),
     "an internal error": (500, said("internal", "secret"), PrometheusUnreachable, "type internal (500)"),

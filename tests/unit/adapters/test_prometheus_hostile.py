@@ -23,6 +23,7 @@ from opssight_operator.errors import (
     OpsSightError,
     PrometheusOverloaded,
     PrometheusUnreachable,
+    Throttled,
     TooMuchData,
 )
 
@@ -93,8 +94,8 @@ def served(behaviour: Behaviour) -> Iterator[Server]:
         listener.close()
 
 
-def ask(url: str, seconds: float = 10.0) -> Frame:
-    client = PrometheusClient(url, Limits(seconds=seconds, max_bytes=300_000))
+def ask(url: str, seconds: float = 10.0, max_cells: int = 1000) -> Frame:
+    client = PrometheusClient(url, Limits(seconds=seconds, max_bytes=300_000, max_cells=max_cells))
     try:
         return client.range("x", GRID)
     finally:
@@ -328,6 +329,24 @@ def test_a_heavy_query_is_asked_once_more_in_two_halves() -> None:
     with served(heavy) as server, pytest.raises(PrometheusOverloaded, match="too many samples"):
         ask(server.url)
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds"), [("429 No", 7.0), ("503 No", 7.0), ("429 No", 0.0)], ids=["429", "503", "429 unsaid"]
+)
+def test_too_many_requests_are_not_answered_by_more(status: str, seconds: float) -> None:
+    header = {"Retry-After": f"{seconds:.0f}"} if seconds else {}
+    with served(says(status, b"slow down", **header)) as server, pytest.raises(Throttled) as caught:
+        ask(server.url)
+    assert len(server.requests) == 1
+    assert caught.value.retry_after == seconds
+    assert caught.value.within("expr").retry_after == seconds  # type: ignore[attr-defined]
+
+
+def test_more_cells_than_may_be_held_are_not_asked_for_in_halves() -> None:
+    with served(says("200 OK", GOOD)) as server, pytest.raises(TooMuchData, match="more than 1 points"):
+        ask(server.url, max_cells=1)
+    assert len(server.requests) == 1
 
 
 def test_a_query_that_works_in_halves_is_answered() -> None:

@@ -30,6 +30,7 @@ WAITS_FOR_ITS_INTERVAL = [
 BACKS_OFF = [
     errors.PrometheusUnreachable,
     errors.PrometheusOverloaded,
+    errors.Throttled,
     errors.SourceMissing,
     errors.KubernetesUnavailable,
     ZeroDivisionError,
@@ -59,10 +60,17 @@ def test_what_only_a_person_or_time_can_change_waits_for_the_next_interval(error
 @pytest.mark.parametrize("error", BACKS_OFF)
 def test_a_system_that_is_away_is_tried_again_soon_and_then_slower(error: type[Exception]) -> None:
     delays = [delay(error, failures) or 0.0 for failures in range(1, 12)]
-    assert 4.5 <= delays[0] <= 5.5
+    assert 4.5 <= delays[0] <= 6.2
     assert delays[3] > 2 * delays[1]
     assert max(delays) <= 330.0
     assert failed(held_plan(a_policy(), error("a sentence"), NOW, SETTINGS))
+
+
+def test_a_server_that_named_a_time_is_not_asked_before_it() -> None:
+    plan: Any = held_plan(a_policy(), errors.Throttled("a sentence", retry_after=90.0), NOW, SETTINGS)
+    delays = [next_delay(plan, f"uid-{n}", 1, 30.0, SETTINGS.max_backoff_seconds) or 0.0 for n in range(200)]
+    assert 90.0 <= min(delays) < 92.0
+    assert 105.0 < max(delays) < 115.0
 
 
 def test_a_backoff_never_waits_longer_than_the_interval() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opssight_operator.core.timing import on_grid, rfc3339, seconds_of, whole_second
+from opssight_operator.core.timing import LONGEST_ASKED, on_grid, pause_asked, rfc3339, seconds_of, whole_second
 
 
 def test_a_time_is_rfc_3339_in_utc() -> None:
@@ -24,3 +24,19 @@ def test_a_time_reads_back_to_the_millisecond(millis: int) -> None:
 )
 def test_now_is_cut_to_the_newest_step(seconds: float, step: float, expected: float) -> None:
     assert on_grid(seconds, step) == pytest.approx(expected)
+
+
+PAUSES = {
+    "seconds": ("7", 7.0),
+    "a date": ("Wed, 21 Oct 2015 07:28:30 GMT", 30.0),
+    "a date that is over": ("Wed, 21 Oct 2015 07:27:00 GMT", 0.0),
+    "a day": ("86400", LONGEST_ASKED),
+    "less than nothing": ("-1", 0.0),
+    "words": ("soon", 0.0),
+    "nothing": ("", 0.0),
+}
+
+
+@pytest.mark.parametrize(("header", "seconds"), PAUSES.values(), ids=PAUSES)
+def test_a_server_says_by_number_or_date_how_long_to_stay_away(header: str, seconds: float) -> None:
+    assert pause_asked(header, 1_445_412_480.0) == seconds

@@ -25,7 +25,7 @@ IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 FIRST_PAUSE = 0.25  # seconds before the second try; doubles, with jitter
-LONGEST_PAUSE = 5.0  # however long a server asks us to stay away
+LONGEST_PAUSE = 5.0  # that a request waits for; a server that asks for more is left, and asked again by a later run
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,10 @@ class KubeApi:
                 async with asyncio.timeout(self._timeout):
                     return await self._once(request)
             except Exception as error:
-                if attempt == self._retries or not worth_retrying(error):
+                asked = error.retry_after if isinstance(error, ApiFailure) else 0.0
+                if attempt == self._retries or asked > LONGEST_PAUSE or not worth_retrying(error):
                     raise
-                pause = min(LONGEST_PAUSE, max(FIRST_PAUSE * 2**attempt, getattr(error, "retry_after", 0.0)))
+                pause = max(FIRST_PAUSE * 2**attempt, asked)
             await asyncio.sleep(pause * (1 + self._jitter.random()))
         raise AssertionError("unreachable")
 

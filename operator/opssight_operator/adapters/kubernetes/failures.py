@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
+from opssight_operator.core.timing import pause_asked
 from opssight_operator.errors import (
     FieldConflict,
     InvalidSpec,
@@ -15,6 +17,7 @@ from opssight_operator.errors import (
     NameConflict,
     OpsSightError,
     TargetNotFound,
+    Throttled,
 )
 
 MESSAGE_LIMIT = 300
@@ -39,8 +42,8 @@ def failure_of(status: int, body: bytes, what: str, retry_after: str = "") -> Ap
         reason, message = str(said.get("reason", "")), str(said.get("message", ""))
     except (ValueError, AttributeError):
         reason, message = "", ""
-    seconds = float(retry_after) if retry_after.isdecimal() else 0.0
-    return ApiFailure(status, reason, message or f"the API server answered {status}", what, seconds)
+    asked = pause_asked(retry_after, time.time())
+    return ApiFailure(status, reason, message or f"the API server answered {status}", what, asked)
 
 
 BY_STATUS: dict[int, Callable[[str], OpsSightError]] = {
@@ -63,6 +66,8 @@ def ours(error: BaseException) -> OpsSightError:
     if isinstance(error, ApiFailure):
         if error.status == 409 and error.reason == "AlreadyExists":
             return NameConflict(f"{error.what}: {error.message}")
+        if error.status == 429 or (error.status == 503 and error.retry_after):
+            return Throttled(f"{error.what}: {error.message}", retry_after=error.retry_after)
         return BY_STATUS.get(error.status, KubernetesUnavailable)(f"{error.what}: {error.message}")
     return KubernetesUnavailable(_unavailable(error))
 

@@ -121,8 +121,8 @@ class PrometheusClient:
         """One request; in two halves when it was too heavy or too long, once."""
         try:
             return self._once(expression, part, builder)
-        except (PrometheusOverloaded, TooMuchData):
-            if part.rows == 1:
+        except (PrometheusOverloaded, TooMuchData) as error:
+            if part.rows == 1 or (isinstance(error, TooMuchData) and error.whole):
                 raise
         return tuple(warning for half in part.halves() for warning in self._once(expression, half, builder))
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from opssight_operator.api.metrics_source import MetricsSourceSpec, SecretKeyRef
-from opssight_operator.errors import KubernetesUnavailable, OpsSightError, SourceMissing
+from opssight_operator.errors import KubernetesUnavailable, OpsSightError, SourceMissing, Throttled
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Credentials:
     async def _read(self) -> None:
         try:
             known = Secrets(await self._value(self._token), await self._value(self._certificates))
-        except KubernetesUnavailable as error:
+        except (KubernetesUnavailable, Throttled) as error:
             if self._error is None and self.known is not None:
                 log.warning("the Secrets of a source cannot be read; what is known is used", extra={"why": str(error)})
             self._error = error

@@ -25,6 +25,7 @@ from opssight_operator.errors import (
     OpsSightError,
     PrometheusOverloaded,
     PrometheusUnreachable,
+    Throttled,
     TooMuchData,
 )
 
@@ -35,8 +36,9 @@ _TOO_HEAVY = re.compile(
     r"too many|too large|limit|exceed|max[A-Z_-]|timed? ?out|deadline|canceled|expanding series|rpc "
 )
 _STATUSES_OF_CREDENTIALS = frozenset({401, 403})
-_STATUSES_OF_LOAD = frozenset({422, 429, 503, 504})
-_TYPES_OF_LOAD = frozenset({"timeout", "canceled", "too_many_requests", "unavailable"})
+_STATUSES_OF_LOAD = frozenset({422, 503, 504})
+_TYPES_OF_LOAD = frozenset({"timeout", "canceled", "unavailable"})
+_TYPE_OF_THROTTLING = "too_many_requests"
 
 FOREIGN: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "a proxy stood in the way, and none is used"),
@@ -124,14 +126,16 @@ def too_long(limit: int) -> TooMuchData:
     )
 
 
-def refused(status: int, body: bytes) -> OpsSightError:
-    """What an answer other than 200 means; ``body`` is its beginning."""
+def refused(status: int, body: bytes, asked: float = 0.0) -> OpsSightError:
+    """What an answer other than 200 means; ``body`` is its beginning, ``asked`` the seconds of its Retry-After."""
     failure = _failure(body)
     said = f": {one_line(failure.error)}" if failure.error else ""
     if status == 400 and failure.error_type == "bad_data":
         return InvalidQuery(f"Prometheus refuses the query{said}")
     if status == 422 and failure.error and not _TOO_HEAVY.search(failure.error):
         return InvalidQuery(f"Prometheus cannot execute the query{said}")
+    if status == 429 or failure.error_type == _TYPE_OF_THROTTLING or (status == 503 and asked):
+        return Throttled(f"Prometheus gets too many requests just now ({status}){said}", retry_after=asked)
     if status in _STATUSES_OF_LOAD or failure.error_type in _TYPES_OF_LOAD:
         return PrometheusOverloaded(f"Prometheus finds the query too heavy just now ({status}){said}")
     said = f"Prometheus cannot be asked: {_meaning(status, failure)} ({status})"

@@ -35,7 +35,8 @@ def too_much_data(limit: int, rows: int) -> TooMuchData:
     """A query returned more points than may be held."""
     return TooMuchData(
         f"the query returned more than {limit} points ({rows} a series); "
-        "use a shorter window, a longer step, or fewer series"
+        "use a shorter window, a longer step, or fewer series",
+        whole=True,
     )
 
 

@@ -6,6 +6,7 @@ heavy queries are retried, and the whole answer is held as text and again as Pyt
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 
 import requests
 
+from opssight_operator.core.timing import pause_asked
 from opssight_operator.errors import OpsSightError, PrometheusUnreachable
 
 from .deadlines import Deadline
@@ -139,7 +141,8 @@ class PrometheusSession(requests.Session):
         try:
             if answer.status_code != 200:
                 answer.max_bytes = REFUSAL
-                raise refused(answer.status_code, _beginning(answer))
+                asked = pause_asked(answer.headers.get("Retry-After", ""), time.time())
+                raise refused(answer.status_code, _beginning(answer), asked)
             encoding = answer.headers.get("Content-Encoding", "identity").lower()
             if encoding != "identity":
                 raise PrometheusUnreachable("the answer is compressed, although that was refused; a proxy may do that")
