@@ -54,7 +54,7 @@ async def _do(intent: RuleIntent, owner: Owner, ports: Ports) -> None:
         case RemoveRule(name):
             await ports.rules.remove(owner, name)
         case LeaveRule(name, uid):
-            await ports.shared_rules.leave(owner.namespace, name, uid)
+            await ports.shared_rules.leave(owner.namespace, name, (uid,))
 
 
 async def _apply_documents(plan: Plan[Any], owner: Owner, ports: Ports) -> None:

@@ -5,7 +5,7 @@ Every method raises errors of ``opssight_operator.errors`` and nothing else; ada
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -91,8 +91,8 @@ class SharedRuleStore(Protocol):
         """Make the owner's part look like ``rule``; raises ``ConflictError`` and ``TooMuchData``."""
         ...
 
-    async def leave(self, namespace: str, name: str, uid: str) -> None:
-        """Take the part of the policy ``uid`` out; the object goes with its last group."""
+    async def leave(self, namespace: str, name: str, uids: Collection[str]) -> None:
+        """Take the parts of the policies ``uids`` out; the object goes with its last group."""
         ...
 
 

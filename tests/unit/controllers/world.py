@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -172,10 +172,10 @@ class _SharedRules:
             raise self.world.rule_error
         self.world.rules.append(rule)
 
-    async def leave(self, namespace: str, name: str, uid: str) -> None:
+    async def leave(self, namespace: str, name: str, uids: Collection[str]) -> None:
         if self.world.rule_error is not None:
             raise self.world.rule_error
-        self.world.left.append((name, uid))
+        self.world.left += [(name, uid) for uid in uids]
 
 
 class _Targets:

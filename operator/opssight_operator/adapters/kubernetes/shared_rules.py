@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 from opssight_operator.api import API_VERSION as OWN_VERSION
 from opssight_operator.api import PLURALS
@@ -21,7 +23,7 @@ from .owned import owner_reference, read, remove_exactly
 from .rules import API_VERSION, read_rule, rule_path
 from .sharing import groups_without, manager_of, observation, predecessors, sharers, suspects
 
-_TRIES = 10  # at most a few policies of a namespace write at once
+_TRIES = 10  # without any progress; the policies of other shards write too
 _PAUSE = 0.05  # seconds, with jitter
 
 
@@ -34,6 +36,7 @@ class SharedRules:
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     async def observe(self, owner: Owner, name: str) -> RuleObservation:
@@ -45,6 +48,10 @@ class SharedRules:
 
     async def join(self, owner: Owner, rule: RuleObject) -> None:
         """Make the owner's part look like ``rule``; raises ``ConflictError`` and ``TooMuchData``."""
+        async with self._writing(owner.namespace, rule.name):
+            await self._join(owner, rule)
+
+    async def _join(self, owner: Owner, rule: RuleObject) -> None:
         what = f"apply PrometheusRule {owner.namespace}/{rule.name}"
         for attempt in range(_TRIES):
             found = await read_rule(self._api, owner.namespace, rule.name)
@@ -69,30 +76,35 @@ class SharedRules:
                     raise
             await self._pause()
 
-    async def leave(self, namespace: str, name: str, uid: str) -> None:
-        """Take one part out, and those of policies that are gone; the object goes with its last group."""
-        for attempt in range(_TRIES):
-            found = await read_rule(self._api, namespace, name)
-            if found is None:
-                return
-            gone = [*([uid] if uid in sharers(found) else []), *await self._departed(found, namespace, name)]
-            if not gone:
-                return
-            try:
-                await self._take_out(found, namespace, name, gone[0])
-            except FieldConflict:
-                if attempt + 1 == _TRIES:
-                    raise
-                await self._pause()
+    async def leave(self, namespace: str, name: str, uids: Collection[str]) -> None:
+        """Take parts out, or else those of policies that are gone; the object goes with its last group."""
+        async with self._writing(namespace, name):
+            tries, fewest = 0, sys.maxsize
+            while (found := await read_rule(self._api, namespace, name)) is not None:
+                gone = [uid for uid in sharers(found) if uid in uids] or await self._departed(found, namespace, name)
+                tries, fewest = (0 if len(gone) < fewest else tries + 1), len(gone)
+                try:
+                    await self._take_out(found, namespace, name, gone)
+                    return
+                except FieldConflict:
+                    if tries + 1 >= _TRIES:
+                        raise
+                    await self._pause()
 
-    async def _take_out(self, found: dict[str, Any], namespace: str, name: str, uid: str) -> None:
-        if groups_without(found, uid):
+    async def _take_out(self, found: dict[str, Any], namespace: str, name: str, gone: Sequence[str]) -> None:
+        """Part after part, each from the object that the write before has left."""
+        what = f"take the part of a policy out of PrometheusRule {namespace}/{name}"
+        for uid in gone:
+            if not groups_without(found, uid):
+                place = f"PrometheusRule {namespace}/{name}"
+                await remove_exactly(self._api, rule_path(namespace, name), place, found)
+                return
             owner = Owner(OWN_VERSION, "ThresholdPolicy", "", namespace, uid)
-            what = f"take the part of a policy out of PrometheusRule {namespace}/{name}"
-            await self._apply(owner, name, {"metadata": {}}, found["metadata"]["resourceVersion"], what)
-        else:
-            place = f"PrometheusRule {namespace}/{name}"
-            await remove_exactly(self._api, rule_path(namespace, name), place, found)
+            found = await self._apply(owner, name, {"metadata": {}}, found["metadata"]["resourceVersion"], what)
+
+    def _writing(self, namespace: str, name: str) -> asyncio.Lock:
+        """One writer of ours at a time for each object, as more would only meet each other's conflicts."""
+        return self._locks.setdefault((namespace, name), asyncio.Lock())
 
     async def _apply(
         self, owner: Owner, name: str, part: dict[str, Any], version: str, what: str, *, force: bool = False
