@@ -56,7 +56,7 @@ class Settings:
     min_interval_seconds: float = bounded(1.0, 0.1)
     source_interval_seconds: float = bounded(60.0, 1.0)  # how often a MetricsSource is asked whether it answers
     status_heartbeat_seconds: float = 900.0
-    rule_check_seconds: float = 30.0  # how often a loaded rule is looked for again
+    rule_check_seconds: float = 30.0  # how often a new rule is looked for; ten times as seldom once it is loaded
     sweep_seconds: float = bounded(300.0, 1.0)  # how often deleted resources are looked for that no event told of
     report_collect_seconds: float = bounded(900.0, 1.0)  # how often Events and anomalies are written down
     report_min_interval_seconds: float = 300.0  # between two reports of one resource, however often its cron comes

@@ -159,6 +159,7 @@ class Runtime:
         self._ports.telemetry.clear_gauges(owner_of(key, known.uid))
         self._departures.start(KINDS[key[0]].unpack(known.packed))
         self._ports.models.put(known.uid, {})
+        self._ports.looks.forget(known.uid)
         if key[0] == "MetricsSource":
             self._sources.remove(known.source)
             self._run_dependants(known.source)

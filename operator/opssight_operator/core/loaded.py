@@ -29,6 +29,8 @@ def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdi
     """What RuleLoaded says of the ``desired`` rules, given what Prometheus lists."""
     if desired is None:
         return Verdict("True", Reason.NO_RULE, "the spec asks for no rule")
+    if observed.settled:
+        return _loaded(desired)
     if observed.state is RuleObjectState.FOREIGN:
         return Verdict("False", Reason.NAME_CONFLICT, f"the PrometheusRule {desired.name} belongs to somebody else")
     if observed.state is RuleObjectState.ABSENT:
@@ -36,9 +38,7 @@ def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdi
     if observed.loaded is None:
         return Verdict("Unknown", Reason.PROMETHEUS_UNREACHABLE, "Prometheus did not say which rules it has loaded")
     missing = _missing(desired, observed.loaded)
-    if missing is not None:
-        return _rejected(desired, observed) or missing
-    return _health(desired, observed.loaded)
+    return _health(desired, observed.loaded) if missing is None else _rejected(desired, observed) or missing
 
 
 def _rejected(desired: RuleObject, observed: RuleObservation) -> Verdict | None:
@@ -72,6 +72,10 @@ def _health(desired: RuleObject, loaded: Sequence[LoadedRule]) -> Verdict:
     if broken:
         error = shortened(broken[0].last_error or "no error text", _ERROR_LENGTH)
         return Verdict("False", Reason.RULE_UNHEALTHY, f"Prometheus cannot evaluate {broken[0].name}: {error}")
+    return _loaded(desired)
+
+
+def _loaded(desired: RuleObject) -> Verdict:
     return Verdict("True", Reason.LOADED, f"Prometheus has loaded the group {desired.groups[0]['name']}")
 
 

@@ -94,7 +94,8 @@ class RuleObservation:
     survive a lost status. ``refusals`` are what prometheus-operator says against it; ``unreadable`` is what
     Prometheus says against an expression in it, asked for while it has not loaded the group.
     ``digest`` is ``core.rules.rule_digest`` of its labels and groups. Of a shared object all of this is about our part
-    alone, and ``rest`` is about the others'.
+    alone, and ``rest`` is about the others'. ``settled`` says that nobody looked: not long ago it was loaded and as it
+    should be, and all else is unknown.
     """
 
     state: RuleObjectState = RuleObjectState.ABSENT
@@ -104,6 +105,7 @@ class RuleObservation:
     refusals: tuple[str, ...] = ()
     unreadable: str = ""
     rest: SharedRest = SharedRest()
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

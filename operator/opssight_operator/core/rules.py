@@ -172,7 +172,7 @@ def groups_size(groups: Sequence[Mapping[str, Any]]) -> int:
 
 def rule_intent(kind: str, name: str, desired: RuleObject | None, observed: RuleObservation) -> RuleIntent:
     """What has to be done so that the object looks as desired; a foreign object is never touched."""
-    if observed.state is RuleObjectState.FOREIGN:
+    if observed.state is RuleObjectState.FOREIGN or observed.settled:
         return KeepRule()
     if desired is None:
         ours = observed.state is RuleObjectState.OURS

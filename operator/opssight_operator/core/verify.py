@@ -11,6 +11,12 @@ from .plan import ApplyRule, RuleIntent
 from .timing import seconds_of
 
 _LOOKS = 10  # after so many, the interval of the resource is soon enough
+_SETTLED = 10  # times as long, a rule that is loaded may be taken to be as it was
+
+
+def settled_seconds(settings: Settings) -> float:
+    """How long a rule that is loaded is not looked at, and thus the longest that somebody's edit of it stands."""
+    return _SETTLED * settings.rule_check_seconds
 
 
 def patience(settings: Settings) -> float:

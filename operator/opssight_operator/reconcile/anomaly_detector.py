@@ -9,15 +9,18 @@ from functools import partial
 
 from ..api import API_VERSION
 from ..api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus, Query
+from ..api.conditions import ConditionType, Reason
+from ..core.conditions import verdict_of
 from ..core.evaluation import evaluate
 from ..core.held import held_plan, suspended_plan
 from ..core.judgement import volume_of
 from ..core.models import Kept, packed, unpacked
-from ..core.observation import DetectorObservation, Frame, QueryObservation
+from ..core.observation import DetectorObservation, Frame, QueryObservation, RuleObjectState, RuleObservation
 from ..core.plan import Plan
 from ..core.scheduling import phase
 from ..core.science import detector_for, policy_for
 from ..core.timing import seconds_of
+from ..core.verify import settled_seconds
 from ..core.windows import DetectorWindows, detector_windows
 from ..errors import OpsSightError, PrometheusOverloaded, TooMuchData
 from ..settings import Settings
@@ -44,6 +47,7 @@ async def reconcile(
 
         plan, learned = await ports.compute.run(judged)
         ports.models.put(resource.metadata.uid, learned)
+        ports.looks.made(resource.metadata, plan, observation.rule, now, settled_seconds(settings))
         return plan
     except OpsSightError as error:
         return held_plan(resource, error, now, settings)
@@ -61,10 +65,7 @@ async def _gather(
     for query in spec.queries:
         policy_for(query)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
-    owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
-    rule = await observe_rule(
-        owner, source, ports, wanted=spec.alert is not None, conditions=resource.status.conditions
-    )
+    rule = await _rule(resource, source, now, ports)
     for share in SHARES:
         windows = windows_at(share=share)
         try:
@@ -75,6 +76,16 @@ async def _gather(
         else:
             break
     return windows, DetectorObservation(queries, rule)
+
+
+async def _rule(resource: AnomalyDetector, source: MetricSource, now: float, ports: Ports) -> RuleObservation:
+    """The owned rule; it is not read while it was found loaded and as it should be a short time ago."""
+    wanted, conditions = resource.spec.alert is not None, resource.status.conditions
+    last = verdict_of(conditions, ConditionType.RULE_LOADED)
+    if wanted and last is not None and last.reason is Reason.LOADED and ports.looks.settled(resource.metadata, now):
+        return RuleObservation(RuleObjectState.OURS, settled=True)
+    owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
+    return await observe_rule(owner, source, ports, wanted=wanted, conditions=conditions)
 
 
 async def _all_queries(

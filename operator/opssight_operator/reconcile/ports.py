@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from ..api.metrics_source import MetricsSource
+from ..core.looks import RuleLooks
 from ..core.models import ModelMemory
 from ..core.observation import Frame, LoadedRule, RuleObservation, ServerInfo
 from ..core.plan import Event, Gauge, PatchTarget, RuleObject
@@ -189,3 +190,4 @@ class Ports:
     lookout: Lookout
     shared_rules: SharedRuleStore
     models: ModelMemory = field(default_factory=ModelMemory)
+    looks: RuleLooks = field(default_factory=RuleLooks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -264,6 +265,76 @@ async def test_what_prometheus_has_loaded_is_read_back() -> None:
     plan = await anomaly_detector.reconcile(detector, NOW, given, SETTINGS)
     assert said(plan)["RuleLoaded"] == ("True", "Loaded")
     assert plan.rule == KeepRule()
+
+
+async def test_a_rule_that_is_loaded_is_read_every_five_minutes_and_not_at_each_run() -> None:
+    rule = detector_rule(a_detector(alert={}))
+    assert rule is not None
+    prometheus = Prometheus({"latency_p99{service=a}": wave}, loaded=a_loaded_rule(rule).loaded or ())
+    given = ports(prometheus, rules=Rules(RuleObservation(RuleObjectState.OURS, rule.digest, rule.groups)))
+    looks, detector = [], a_detector(alert={})
+    for run in range(60):
+        now, before = NOW + 30 * run, len(given.rules.asked)  # type: ignore[attr-defined]
+        plan = await anomaly_detector.reconcile(detector, now, given, SETTINGS)
+        assert said(plan)["RuleLoaded"] == ("True", "Loaded")
+        assert plan.rule == KeepRule()
+        detector = detector.model_copy(update={"status": plan.status})
+        looks += [now] * (len(given.rules.asked) - before)  # type: ignore[attr-defined]
+    assert 6 <= len(looks) <= 8
+    assert max(later - earlier for earlier, later in itertools.pairwise(looks)) <= 330
+
+
+def changed_spec(detector: Any, given: Ports, rules: Rules) -> Any:
+    """Another severity, so that the rule is another one."""
+    changed = a_detector(alert={"labels": {"severity": "critical"}}).model_copy(update={"status": detector.status})
+    return changed.model_copy(update={"metadata": changed.metadata.model_copy(update={"generation": 9})})
+
+
+def a_restart(detector: Any, given: Ports, rules: Rules) -> Any:
+    given.looks._looks.clear()
+    rules.observation = RuleObservation()
+    return detector
+
+
+def five_minutes_and_a_deletion(detector: Any, given: Ports, rules: Rules) -> Any:
+    rules.observation = RuleObservation()
+    return detector
+
+
+LOOKS_AGAIN = {
+    "another spec": (changed_spec, 30.0),
+    "a restart, with the rule deleted meanwhile": (a_restart, 30.0),
+    "somebody's deletion, after five minutes": (five_minutes_and_a_deletion, 301.0),
+}
+
+
+@pytest.mark.parametrize(("change", "seconds"), LOOKS_AGAIN.values(), ids=LOOKS_AGAIN)
+async def test_a_rule_that_has_to_be_another_is_written(change: Any, seconds: float) -> None:
+    detector = a_detector(alert={})
+    rule = detector_rule(detector)
+    assert rule is not None
+    prometheus = Prometheus({"latency_p99{service=a}": wave}, loaded=a_loaded_rule(rule).loaded or ())
+    rules = Rules(RuleObservation(RuleObjectState.OURS, rule.digest, rule.groups))
+    given = ports(prometheus, rules=rules)
+    plan = await anomaly_detector.reconcile(detector, NOW, given, SETTINGS)
+    detector = change(detector.model_copy(update={"status": plan.status}), given, rules)
+    plan = await anomaly_detector.reconcile(detector, NOW + seconds, given, SETTINGS)
+    assert isinstance(plan.rule, ApplyRule)
+    detector = detector.model_copy(update={"status": plan.status})
+    before = len(rules.asked)
+    await anomaly_detector.reconcile(detector, NOW + seconds + 30, given, SETTINGS)
+    assert len(rules.asked) == before + 1, "what was written is looked at until it is loaded"
+
+
+async def test_a_rule_that_is_not_loaded_is_looked_at_in_each_run() -> None:
+    rule = detector_rule(a_detector(alert={}))
+    assert rule is not None
+    rules, detector = Rules(RuleObservation(RuleObjectState.OURS, rule.digest, rule.groups)), a_detector(alert={})
+    given = ports(Prometheus({"latency_p99{service=a}": wave}), rules=rules)
+    for run in range(5):
+        plan = await anomaly_detector.reconcile(detector, NOW + 30 * run, given, SETTINGS)
+        detector = detector.model_copy(update={"status": plan.status})
+    assert len(rules.asked) == 5
 
 
 REFUSED = {
