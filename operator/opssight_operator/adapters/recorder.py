@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opssight_operator.core.plan import Event
-from opssight_operator.errors import OpsSightError
+from opssight_operator.errors import OpsSightError, TargetNotFound
 from opssight_operator.reconcile.ports import Owner
 
 from .kubernetes.client import MERGE, KubeApi
@@ -73,11 +73,7 @@ class EventRecorder:
         combined = self._differ_too_much(subject, _digest(event.message), now)
         key = subject if combined else subject + _digest(event.message)
         series = self._series.get(key)
-        if series is not None and now - series.seen_at < SERIES_SECONDS:
-            series.count += 1
-            series.seen_at = now
-            patch = {"series": {"count": series.count, "lastObservedTime": _micro_now()}}
-            await self._send("PATCH", owner, f"/{series.name}", patch, MERGE)
+        if series is not None and now - series.seen_at < SERIES_SECONDS and await self._repeated(owner, series, now):
             return
         if not self._take_token(owner.uid, now):
             log.warning("too many events of one object", extra={"kind": owner.kind, "resource": owner.name})
@@ -86,6 +82,17 @@ class EventRecorder:
         await self._send("POST", owner, "", body, "application/json")
         self._series[key] = _Series(body["metadata"]["name"], 1, now)
         _forget_oldest(self._series)
+
+    async def _repeated(self, owner: Owner, series: _Series, now: float) -> bool:
+        """Count one more of a series; False when somebody has deleted its Event."""
+        series.count += 1
+        series.seen_at = now
+        patch = {"series": {"count": series.count, "lastObservedTime": _micro_now()}}
+        try:
+            await self._send("PATCH", owner, f"/{series.name}", patch, MERGE)
+        except TargetNotFound:
+            return False
+        return True
 
     def _differ_too_much(self, subject: Digest, text: Digest, now: float) -> bool:
         """Whether the object has had too many different texts of one reason lately."""

@@ -9,7 +9,7 @@ import pytest
 
 from opssight_operator.adapters.recorder import BURST, COMBINED, REFILL_SECONDS, SERIES_SECONDS, SIMILAR, EventRecorder
 from opssight_operator.core.plan import Event
-from opssight_operator.errors import KubernetesUnavailable
+from opssight_operator.errors import KubernetesUnavailable, TargetNotFound
 from opssight_operator.reconcile.ports import Owner
 
 DETECTOR = Owner("opssight.dev/v1alpha1", "AnomalyDetector", "latency", "shop", "uid-1")
@@ -22,10 +22,13 @@ class Api:
 
     sent: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     error: Exception | None = None
+    deleted: bool = False
 
     async def send(self, method: str, path: str, *, body: dict[str, Any], content_type: str, what: str) -> None:
         if self.error is not None:
             raise self.error
+        if self.deleted and method == "PATCH":
+            raise TargetNotFound("record an Event: not found")
         self.sent.append((method, path, body))
 
     def methods(self) -> list[str]:
@@ -77,6 +80,21 @@ async def test_the_same_event_again_is_a_series_with_a_count() -> None:
     name = bench.api.sent[0][2]["metadata"]["name"]
     assert all(path.endswith(f"/{name}") for _, path, _ in bench.api.sent[1:])
     assert [body["series"]["count"] for _, _, body in bench.api.sent[1:]] == [2, 3]
+
+
+async def test_a_series_whose_event_was_deleted_starts_anew() -> None:
+    bench = Bench()
+    await bench.record()
+    bench.api.deleted = True
+    for _ in range(2):
+        bench.now += 60
+        await bench.record()
+        bench.api.deleted = False
+    assert bench.api.methods() == ["POST", "POST", "PATCH"]
+    first, second, repeated = bench.api.sent
+    assert first[2]["metadata"]["name"] != second[2]["metadata"]["name"]
+    assert repeated[1].endswith(second[2]["metadata"]["name"])
+    assert repeated[2]["series"]["count"] == 2
 
 
 async def test_a_series_that_was_silent_for_long_starts_anew() -> None:
