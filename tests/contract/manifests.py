@@ -595,6 +595,10 @@ REFUSED: dict[str, Refused] = {
     "an address with a query": Refused(
         source(url="http://prometheus:9090/?a=b"), ("spec.url", "without query and fragment")
     ),
+    "a numeric address that is none": Refused(
+        source(url="http://[zz]"), ("spec.url", "must be an http or https address")
+    ),
+    "a port in words": Refused(source(url="http://prometheus:web"), ("spec.url", "must be an http or https address")),
     "an address with the path that we add": Refused(
         source(url="http://prometheus:9090/api/v1/"), ("spec.url", "must be without /api/v1")
     ),

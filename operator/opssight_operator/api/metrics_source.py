@@ -10,7 +10,7 @@ from .base import Duration, KubeModel, LabelName, Name, ObjectLabels, ObjectName
 from .conditions import Condition
 from .validation import Bounds, Form, Rule, fits, matches
 
-URL_PATTERN = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"
+URL_PATTERN = r"^https?://([^\s/?#@:\[\]]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?$"
 _NOT_A_URL = "must be an http or https address without query and fragment, such as http://prometheus-operated.monitoring.svc:9090"
 _CREDENTIALS_IN_URL = "url must not carry credentials in front of an @; put them into a Secret and name it in auth"
 

@@ -317,6 +317,16 @@ async def test_certificates_that_are_none_are_named(sources: Sources, world: Wor
         await sources.probe("default")
 
 
+@pytest.mark.parametrize("url", ["https://[::::]", "https://prometheus:99999", "https://prometheus:0"])
+async def test_an_address_that_is_none_is_said_to_be_one_and_no_certificate_blamed(
+    sources: Sources, world: World, url: str
+) -> None:
+    world.secrets["ca"] = {"ca.crt": base64.b64encode(b"not a certificate").decode()}
+    sources.update(a_source(url=url, tls={"caSecretRef": {"name": "ca", "key": "ca.crt"}}))
+    with pytest.raises(PrometheusUnreachable, match="its url cannot be used"):
+        await sources.probe("default")
+
+
 async def test_no_more_requests_are_under_way_than_allowed(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
     import time

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from opssight_operator.api.base import seconds
 from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec
@@ -211,11 +212,22 @@ class _Source:
         return self._client
 
     def _made(self, spec: MetricsSourceSpec) -> PrometheusClient:
+        if not _is_address(spec.url):
+            raise PrometheusUnreachable("Prometheus cannot be asked: its url cannot be used")
         try:
             return PrometheusClient(spec.url, self.limits, token=lambda: self._token, certificates=self._certificates)
         except (ssl.SSLError, ValueError) as error:
             secret = spec.tls.ca_secret_ref.name if spec.tls else ""
             raise PrometheusUnreachable(f"Secret {secret} of tls.caSecretRef holds no PEM certificates") from error
+
+
+def _is_address(url: str) -> bool:
+    """What the form of a url does not say: whether its numeric address and its port are any."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def limits_of(spec: MetricsSourceSpec, max_cells: int) -> Limits:
