@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import promql_parser
@@ -43,6 +44,7 @@ def compact(expression: str) -> str:
     return "".join(parts).strip()
 
 
+@lru_cache(maxsize=4096)
 def looks_back_only(expression: str) -> bool:
     """Whether the answer for a moment depends on samples up to that moment alone, whatever range is asked for.
 

@@ -89,3 +89,9 @@ PINNED = {
 def test_the_ends_of_the_range_become_moments(case: str) -> None:
     written, expected = PINNED[case]
     assert range_pinned(written, 10, 20.5) == expected
+
+
+def test_whether_an_expression_looks_back_is_worked_out_once() -> None:
+    before = looks_back_only.cache_info().misses
+    assert [looks_back_only("sum(rate(asked_again[5m]))") for _ in range(3)] == [True] * 3
+    assert looks_back_only.cache_info().misses == before + 1
