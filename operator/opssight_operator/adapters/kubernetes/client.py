@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from .failures import ApiFailure, failure_of, ours, worth_retrying
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON = "application/json"
+PAGE = 500  # items of a list that are asked for at once
 IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -84,6 +85,19 @@ class KubeApi:
             return await self.request(method, path, **arguments)
         except Exception as error:
             raise ours(error) from error
+
+    async def pages(
+        self, path: str, *, query: Sequence[tuple[str, str]] = (), accept: str = JSON, what: str = ""
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """The items of a list, page by page, so that a long one keeps nobody else on the loop waiting."""
+        following = ""
+        while True:
+            asked = [("limit", str(PAGE)), *query, *([("continue", following)] if following else [])]
+            page = await self.send("GET", path, query=asked, accept=accept, what=what)
+            yield page.get("items") or []
+            following = page.get("metadata", {}).get("continue", "")
+            if not following:
+                return
 
     def apart(self) -> KubeApi:
         """The same server by connections of its own, to be closed by whoever asked for them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,6 @@ from opssight_operator.core.report_journal import DetectorSeen, WarningEvent
 
 from .client import KubeApi
 
-PAGE = 500
 MAX_NOTE = 1024
 
 
@@ -46,23 +45,11 @@ class Lookout:
         self, path: str, query: Sequence[tuple[str, str]], limit: int, what: str
     ) -> tuple[list[dict[str, Any]], bool]:
         found: list[dict[str, Any]] = []
-        async for page in self._pages(path, query, what):
+        async for page in self._api.pages(path, query=query, what=what):
             found.extend(page)
             if len(found) > limit:
                 return found[:limit], True
         return found, False
-
-    async def _pages(
-        self, path: str, query: Sequence[tuple[str, str]], what: str
-    ) -> AsyncIterator[list[dict[str, Any]]]:
-        following = ""
-        while True:
-            asked = [("limit", str(PAGE)), *query, *([("continue", following)] if following else [])]
-            page = await self._api.send("GET", path, query=asked, what=what)
-            yield page.get("items") or []
-            following = page.get("metadata", {}).get("continue", "")
-            if not following:
-                return
 
 
 def _event(item: Mapping[str, Any]) -> WarningEvent | None:

@@ -11,7 +11,6 @@ from opssight_operator.errors import SourceMissing, TargetNotFound
 from .client import KubeApi
 
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-PAGE = 500
 
 
 class Lookups:
@@ -33,7 +32,7 @@ class Lookups:
     async def sources(self) -> list[dict[str, Any]]:
         """All MetricsSources, so that none is missing when the first detector is run."""
         path = f"/apis/{API_VERSION}/{PLURALS['MetricsSource']}"
-        return list((await self._api.send("GET", path, what="list MetricsSources")).get("items", []))
+        return [item async for page in self._api.pages(path, what="list MetricsSources") for item in page]
 
     async def uids(self, kind: str, namespaces: Sequence[str] = (), shard_selector: str = "") -> set[str]:
         """The uids of all resources of a kind that there are now, in some namespaces or in all.
@@ -41,23 +40,18 @@ class Lookups:
         With ``shard_selector`` an API server that knows it leaves out those of other shards.
         """
         scoped = [f"namespaces/{name}/" for name in namespaces] if namespaces and kind != "MetricsSource" else [""]
-        asked = [("limit", str(PAGE)), *([("shardSelector", shard_selector)] if shard_selector else [])]
+        query = [("shardSelector", shard_selector)] if shard_selector else []
         found: set[str] = set()
         for scope in scoped:
             path = f"/apis/{API_VERSION}/{scope}{PLURALS[kind]}"
-            following = ""
-            while True:
-                query = [*asked, *([("continue", following)] if following else [])]
-                page = await self._api.send("GET", path, query=query, accept=METADATA, what=f"list {PLURALS[kind]}")
-                found.update(item["metadata"]["uid"] for item in page.get("items", []))
-                following = page.get("metadata", {}).get("continue", "")
-                if not following:
-                    break
+            async for page in self._api.pages(path, query=query, accept=METADATA, what=f"list {PLURALS[kind]}"):
+                found.update(item["metadata"]["uid"] for item in page)
         return found
 
     async def namespace_labels(self) -> dict[str, Mapping[str, str]]:
         """The labels of every namespace."""
-        answer = await self._api.send("GET", "/api/v1/namespaces", what="list namespaces")
         return {
-            item["metadata"]["name"]: dict(item["metadata"].get("labels") or {}) for item in answer.get("items", [])
+            item["metadata"]["name"]: dict(item["metadata"].get("labels") or {})
+            async for page in self._api.pages("/api/v1/namespaces", what="list namespaces")
+            for item in page
         }

@@ -43,8 +43,14 @@ class PatchTargets:
         except Exception as error:
             raise ours(error) from error
         path = f"/apis/{API_VERSION}/namespaces/{owner.namespace}/{PLURALS['ThresholdPolicy']}"
-        policies = (await self._api.send("GET", path, what="list ThresholdPolicies")).get("items", [])
-        return _target(found, owner, policies)
+        created, rivals = "", list[Rival]()
+        async for page in self._api.pages(path, what="list ThresholdPolicies"):
+            for policy in page:
+                if policy["metadata"].get("uid") == owner.uid:
+                    created = policy["metadata"].get("creationTimestamp", "")
+                elif (rival := _rival(policy)) is not None:
+                    rivals.append(rival)
+        return _target(found, created, tuple(rivals))
 
     async def patch(self, owner: Owner, patch: PatchTarget) -> None:
         """One expression of the object; nothing happens unless it is exactly the one that was read."""
@@ -73,10 +79,9 @@ class PatchTargets:
             raise ours(error) from error
 
 
-def _target(found: dict[str, Any], owner: Owner, policies: list[dict[str, Any]]) -> Target:
+def _target(found: dict[str, Any], created: str, rivals: tuple[Rival, ...]) -> Target:
     metadata = found["metadata"]
     controllers = [r for r in metadata.get("ownerReferences") or [] if r.get("controller")]
-    created = {p["metadata"].get("uid"): p["metadata"].get("creationTimestamp", "") for p in policies}
     return Target(
         name=metadata["name"],
         resource_version=metadata["resourceVersion"],
@@ -85,8 +90,8 @@ def _target(found: dict[str, Any], owner: Owner, policies: list[dict[str, Any]])
         annotations=dict(metadata.get("annotations") or {}),
         managers=tuple(str(entry.get("manager", "")) for entry in metadata.get("managedFields") or ()),
         owner=f"{controllers[0].get('kind')} {controllers[0].get('name')}" if controllers else "",
-        created=created.get(owner.uid, ""),
-        rivals=tuple(rival for p in policies if p["metadata"].get("uid") != owner.uid and (rival := _rival(p))),
+        created=created,
+        rivals=rivals,
     )
 
 
