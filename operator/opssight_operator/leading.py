@@ -103,14 +103,19 @@ class Leading:
         except Stopped:
             pass
         finally:
-            log.info("no more events are watched", extra={"asked": self._stopping.is_set()})
-            self._telemetry.leads(False)
-            self._telemetry.clear_all()
-            for task in self._tasks:
-                task.cancel()
-            self._sources.close()
-            self._compute.close()
+            await self._end()
         return self._stopping.is_set()
+
+    async def _end(self) -> None:
+        """Leave nothing running: the Lease is given back after this, and another replica may write."""
+        log.info("no more events are watched", extra={"asked": self._stopping.is_set()})
+        self._telemetry.leads(False)
+        for task in self._tasks:
+            task.cancel()
+        await self._runtime.stop(0.0)  # nothing is left of a graceful stop
+        self._telemetry.clear_all()
+        self._sources.close()
+        self._compute.close()
 
     async def _watch(self, clusterwide: bool, kopf_stops: asyncio.Event, started: Callable[[], None]) -> bool:
         """True when kopf has ended as it was told; False when it gave up, for example on a watch that is too old."""
@@ -178,7 +183,7 @@ class Leading:
         """On a stop: start nothing any more, let what runs finish, then let kopf go."""
         await self._stopping.wait()
         try:
-            await self._runtime.scheduler.stop(self._settings.shutdown_seconds * 0.5)
+            await self._runtime.stop(self._settings.shutdown_seconds * 0.5)
         finally:
             kopf_stops.set()
 

@@ -69,3 +69,31 @@ async def test_a_source_that_does_not_parse_keeps_the_others_and_the_operator_go
         assert replica._sources.get("whole") is not None
         assert replica._sources.get("broken") is None
     assert "a MetricsSource does not parse" in caplog.messages
+
+
+async def test_what_runs_is_ended_before_the_lease_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nobody asked for a stop, but the scheduler failed."""
+    ended: list[str] = []
+
+    async def run(key: object) -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append(str(key))
+
+    def broken(self: Scheduler) -> None:
+        raise KeyError("an entry")
+
+    async with leading(lambda _: web.json_response({})) as (replica, _):
+        scheduler, stops = replica._runtime.scheduler, asyncio.Event()
+        scheduler._work = run  # type: ignore[assignment]
+        scheduler.put("a", uid="a", lanes=(), interval=60.0)
+        replica._start_tasks(stops)
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(Scheduler, "_collect_due", broken)
+        scheduler.put("b", uid="b", lanes=(), interval=60.0)
+        async with asyncio.timeout(5):
+            await stops.wait()
+        assert ended == []
+        await replica._end()
+    assert ended == ["a"]

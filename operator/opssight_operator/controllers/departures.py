@@ -43,6 +43,11 @@ class Departures:
             if place not in self._passes:
                 self._passes[place] = asyncio.get_running_loop().create_task(self._pass(place))
 
+    def cancel(self) -> None:
+        """Take out nothing any more."""
+        for task in self._passes.values():
+            task.cancel()
+
     async def _pass(self, place: Place) -> None:
         try:
             async with self._room:

@@ -164,6 +164,12 @@ class Runtime:
             self._sources.remove(known.source)
             self._run_dependants(known.source)
 
+    async def stop(self, seconds: float) -> None:
+        """Start nothing any more; let what runs finish for ``seconds``, then cancel it."""
+        await self.scheduler.stop(seconds)
+        self._departures.cancel()
+        self._unreadable.cancel()
+
     async def sweep(self, uids_of: Callable[[str], Awaitable[set[str]]]) -> None:
         """Forget what is gone without a word: a watch that has to list anew never tells of deletions in between.
 

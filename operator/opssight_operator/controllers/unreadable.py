@@ -37,6 +37,11 @@ class Unreadable:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def cancel(self) -> None:
+        """Write nothing any more."""
+        for task in self._tasks:
+            task.cancel()
+
     async def _write(self, key: Key, uid: str, status: dict[str, Any], generation: int) -> None:
         try:
             await self._store.write(owner_of(key, uid), status, generation)
