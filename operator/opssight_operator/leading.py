@@ -64,7 +64,7 @@ class Leading:
             overlap_seconds=settings.late_sample_seconds,
         )
         self._compute = ThreadCompute(settings.compute_threads)
-        recorder = EventRecorder(api, controller=EVENT_CONTROLLER, instance=identity)
+        recorder = EventRecorder(api, controller=EVENT_CONTROLLER, instance=identity, namespaces=settings.namespaces)
         ports = Ports(
             sources=self._sources,
             rules=PrometheusRules(api),

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,14 +46,25 @@ class _Bucket:
 
 
 class EventRecorder:
-    """``ports.Recorder`` over events.k8s.io/v1, with the limits that client-go has."""
+    """``ports.Recorder`` over events.k8s.io/v1, with the limits that client-go has.
+
+    With ``namespaces`` an install may write there alone, which leaves out what has no namespace: a MetricsSource, whose
+    Events stand in ``default``, says everything in its status too.
+    """
 
     def __init__(
-        self, api: KubeApi, *, controller: str, instance: str, clock: Callable[[], float] = time.monotonic
+        self,
+        api: KubeApi,
+        *,
+        controller: str,
+        instance: str,
+        namespaces: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._controller = controller
         self._instance = instance[:128]
+        self._namespaces = namespaces
         self._clock = clock
         self._series: OrderedDict[Digest, _Series] = OrderedDict()
         self._texts: OrderedDict[Digest, dict[Digest, float]] = OrderedDict()
@@ -61,6 +72,8 @@ class EventRecorder:
 
     async def record(self, owner: Owner, events: Sequence[Event]) -> None:
         """Write the events; what cannot be written is logged and dropped."""
+        if self._namespaces and self._namespace(owner) not in self._namespaces:
+            return
         for event in events:
             try:
                 await self._one(owner, event)

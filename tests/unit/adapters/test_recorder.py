@@ -36,10 +36,16 @@ class Api:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, *namespaces: str) -> None:
         self.api, self.now = Api(), 1000.0
         api: Any = self.api
-        self.recorder = EventRecorder(api, controller="opssight.dev/operator", instance="me", clock=lambda: self.now)
+        self.recorder = EventRecorder(
+            api,
+            controller="opssight.dev/operator",
+            instance="me",
+            namespaces=namespaces,
+            clock=lambda: self.now,
+        )
 
     async def record(self, message: str = "a sentence", reason: str = "NoData", owner: Owner = DETECTOR) -> None:
         await self.recorder.record(owner, [Event("Warning", reason, message, "Evaluate")])
@@ -69,6 +75,14 @@ async def test_events_of_a_cluster_scoped_resource_stand_where_kubectl_describe_
     _, path, body = bench.api.sent[0]
     assert "/namespaces/default/" in path
     assert "namespace" not in body["regarding"]
+
+
+@pytest.mark.parametrize(("namespaces", "may"), [(("shop",), False), (("shop", "default"), True), ((), True)])
+async def test_where_an_install_may_write_no_events_it_tries_none(namespaces: tuple[str, ...], may: bool) -> None:
+    bench = Bench(*namespaces)
+    await bench.record(owner=SOURCE)
+    await bench.record()
+    assert ["/namespaces/default/" in path for _, path, _ in bench.api.sent] == ([True, False] if may else [False])
 
 
 async def test_the_same_event_again_is_a_series_with_a_count() -> None:
