@@ -95,10 +95,14 @@ class DependencyError(OpsSightError):
 
 
 class PrometheusUnreachable(DependencyError):
-    """No connection, a time-out, or an answer that is not Prometheus'; ``credentials`` where it refuses ours."""
+    """No connection, a time-out, or an answer that is not Prometheus'.
 
-    def __init__(self, message: str = "", *, credentials: bool = False) -> None:
+    ``answered`` where somebody did answer, ``credentials`` where he refuses ours.
+    """
+
+    def __init__(self, message: str = "", *, answered: bool = False, credentials: bool = False) -> None:
         super().__init__(message)
+        self.answered = answered
         self.credentials = credentials
 
 

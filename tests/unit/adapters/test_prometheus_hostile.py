@@ -17,7 +17,7 @@ import pytest
 
 from opssight_operator.adapters.prometheus.client import Limits, PrometheusClient
 from opssight_operator.adapters.prometheus.grid import Grid
-from opssight_operator.core.observation import Frame
+from opssight_operator.core.observation import Frame, ServerInfo
 from opssight_operator.errors import (
     InvalidQuery,
     OpsSightError,
@@ -40,6 +40,11 @@ GOOD = json.dumps(
             "result": [{"metric": {"a": "1"}, "values": [[1700000040, "1"], [1700000100, "2"]]}],
         },
     }
+).encode()
+
+
+GOOD_NOW = json.dumps(
+    {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[0, "1"]]}]}}
 ).encode()
 
 
@@ -398,3 +403,32 @@ def test_no_thread_is_left_behind() -> None:
     for thread in left:
         thread.join(1)
     assert not any(thread.is_alive() for thread in left)
+
+
+SILENT_OR_AWAY: dict[str, Behaviour] = {
+    "is silent": lambda connection: time.sleep(3 * SECONDS),
+    "hangs up": lambda connection: None,
+    "throttles": says("429 No"),
+}
+
+
+@pytest.mark.parametrize("behaviour", SILENT_OR_AWAY.values(), ids=SILENT_OR_AWAY)
+def test_a_server_that_does_not_say_who_it_is_for_no_reason_of_its_own_is_asked_once(behaviour: Behaviour) -> None:
+    with served(behaviour) as server:
+        client = PrometheusClient(server.url, Limits(seconds=SECONDS))
+        with pytest.raises((PrometheusUnreachable, Throttled)):
+            client.server()
+        client.close()
+    assert len(server.requests) == 1
+
+
+def test_a_server_without_a_name_is_one_that_speaks_promql() -> None:
+    def behave(connection: socket.socket) -> None:
+        nameless = b"buildinfo" in server.requests[-1]
+        says("404 No" if nameless else "200 OK", b"" if nameless else GOOD_NOW, Connection="close")(connection)
+
+    with served(behave) as server:
+        client = PrometheusClient(server.url, Limits())
+        assert client.server() == ServerInfo()
+        client.close()
+    assert len(server.requests) == 2

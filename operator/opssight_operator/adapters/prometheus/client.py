@@ -12,7 +12,7 @@ import msgspec
 from prometheus_api_client import PrometheusConnect
 
 from opssight_operator.core.observation import Flavour, Frame, LoadedRule, ServerInfo
-from opssight_operator.errors import OpsSightError, PrometheusOverloaded, TooMuchData
+from opssight_operator.errors import OpsSightError, PrometheusOverloaded, PrometheusUnreachable, Throttled, TooMuchData
 
 from .answers import BuildInfo, Rules
 from .errors import ours
@@ -97,7 +97,9 @@ class PrometheusClient:
             with self._ask(f"{self._url}/api/v1/status/buildinfo") as answer:
                 hosted = "X-Server-Hostname" in answer.headers
                 build = msgspec.json.decode(answer.whole(), type=BuildInfo).data
-        except (OpsSightError, msgspec.MsgspecError, RecursionError):
+        except (OpsSightError, msgspec.MsgspecError, RecursionError) as error:
+            if isinstance(error, Throttled) or (isinstance(error, PrometheusUnreachable) and not error.answered):
+                raise  # another question would meet the same
             self.range("vector(1)", Grid(0, 1000, 1))
             return ServerInfo()
         return ServerInfo(_flavour(build.application, build.version, build.go_version, hosted=hosted), build.version)

@@ -139,7 +139,7 @@ def refused(status: int, body: bytes, asked: float = 0.0) -> OpsSightError:
     if status in _STATUSES_OF_LOAD or failure.error_type in _TYPES_OF_LOAD:
         return PrometheusOverloaded(f"Prometheus finds the query too heavy just now ({status}){said}")
     said = f"Prometheus cannot be asked: {_meaning(status, failure)} ({status})"
-    return PrometheusUnreachable(said, credentials=status in _STATUSES_OF_CREDENTIALS)
+    return PrometheusUnreachable(said, answered=True, credentials=status in _STATUSES_OF_CREDENTIALS)
 
 
 def _meaning(status: int, failure: Failure) -> str:
