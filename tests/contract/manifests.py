@@ -127,6 +127,7 @@ ACCEPTED: dict[str, Manifest] = {
             "deadBand": "0",
             "cooldown": "0s",
             "whileFiring": "Allow",
+            "freezeAtMost": "6h",
         },
         alert={
             "name": "ManyErrors",
@@ -507,6 +508,9 @@ REFUSED: dict[str, Refused] = {
     ),
     "a cooldown that is no duration": Refused(
         policy(guardrails={"cooldown": "1 hour"}), ("spec.guardrails.cooldown", '"1 hour"', A_DURATION)
+    ),
+    "a freeze that is no duration": Refused(
+        policy(guardrails={"freezeAtMost": "forever"}), ("spec.guardrails.freezeAtMost", '"forever"', A_DURATION)
     ),
     "a word for whileFiring that is none": Refused(
         policy(guardrails={"whileFiring": "Wait"}),

@@ -43,8 +43,11 @@ class Guardrails(KubeModel):
     cooldown: Duration = "1h"
     """cooldown is the time between two changes; the default is 1h."""
     while_firing: Literal["Freeze", "Allow"] = "Freeze"
-    """whileFiring says whether the threshold may change while the expression is beyond it: Freeze (the default)
-    or Allow."""
+    """whileFiring says whether the threshold may change while the expression is beyond it or the alert fires: Freeze
+    (the default) or Allow."""
+    freeze_at_most: Duration = "1d"
+    """freezeAtMost is how long whileFiring: Freeze holds the threshold; what fires for longer is the new level, which
+    the threshold follows. The default is 1d; history.window is the longest."""
 
     CEL = (
         Rule(

@@ -29,8 +29,8 @@ THRESHOLD_REASON_MEANING: dict[ThresholdReason, str] = {
     ThresholdReason.WITHIN_DEAD_BAND: "What history suggests is closer to the threshold than guardrails.deadBand.",
     ThresholdReason.COOLDOWN: "The last change is not guardrails.cooldown ago.",
     ThresholdReason.FIRING: (
-        "The expression is beyond the threshold right now and guardrails.whileFiring is Freeze: an incident must not "
-        "move the line that it is measured by."
+        "The expression is beyond the threshold right now, or the alert fires, for less than guardrails.freezeAtMost, "
+        "and guardrails.whileFiring is Freeze: an incident must not move the line that it is measured by."
     ),
     ThresholdReason.ROLLED_BACK: (
         "The delivered threshold raised another number of alerts than was predicted; it went back to the last good "

@@ -18,6 +18,7 @@ from ..api.threshold_reasons import ThresholdReason
 from .numbers import number_text, readable, readable_towards
 
 _NOISE = 1e-9  # of float arithmetic, relative
+WHOLE = 0.95  # of the window, from which on a history has not lost its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Guards:
     dead_band: float = 0.05
     cooldown: float = 3600.0
     freeze_while_firing: bool = True
+    freeze_at_most: float = 86400.0
     min_coverage: float = 0.8
     min_duration: float = 86400.0
     window: float = 14 * 86400.0
@@ -49,6 +51,11 @@ class Guards:
                 "or no change could ever be made"
             )
 
+    @property
+    def longest_freeze(self) -> float:
+        """Seconds of firing after which it is the new level; no history shows more than its window."""
+        return min(self.freeze_at_most, WHOLE * self.window)
+
     def inside(self, value: float) -> float:
         """``value``, or the limit that it passes."""
         if self.min is not None:
@@ -64,7 +71,8 @@ class Case:
 
     ``suggested`` is what history suggests (NaN: nothing), ``span`` the seconds from the first sample to the
     last, ``coverage`` the share of points that were there, ``beyond`` how many series are beyond the current
-    threshold now. ``current`` is None before the first threshold. ``back_to`` is set when it proved wrong.
+    threshold now, ``alerting`` whether its alert fires, ``firing_for`` the seconds for which either was so.
+    ``current`` is None before the first threshold. ``back_to`` is set when it proved wrong.
     """
 
     suggested: float
@@ -78,6 +86,8 @@ class Case:
     guards: Guards
     rolled_back_at: float | None = None
     back_to: RollBack | None = None
+    alerting: bool = False
+    firing_for: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +242,25 @@ def roll_back_held(case: Case, wanted: Change) -> Change | Hold:
 
 
 def not_firing(case: Case, wanted: Change) -> Change | Hold:
-    """The expression is not beyond the threshold now: an incident must not move the line that it is measured by."""
-    if case.current is None or case.beyond == 0 or wanted.forced or not case.guards.freeze_while_firing:
+    """Nothing fires now: an incident must not move the line that it is measured by.
+
+    What has fired for longer than guardrails.freezeAtMost is no incident any more but the new level. Without an end
+    a threshold below the level of its metric would stay there for good.
+    """
+    guards = case.guards
+    if case.current is None or not (case.beyond or case.alerting) or wanted.forced or not guards.freeze_while_firing:
         return wanted
+    if case.firing_for >= guards.longest_freeze:
+        lasted = duration(math.floor(case.firing_for / 60) * 60)
+        return replace(wanted, why=f"{wanted.why}, and what fires for {lasted} now is the new level")
+    if case.beyond:
+        fires = f"{case.beyond} series {'is' if case.beyond == 1 else 'are'} beyond the current"
+    else:
+        fires = "the alert still fires at the current"
     return Hold(
         ThresholdReason.FIRING,
-        f"{wanted.why}; {case.beyond} series {'is' if case.beyond == 1 else 'are'} beyond the current "
-        f"{number_text(case.current)} now, and guardrails.whileFiring is Freeze",
+        f"{wanted.why}; {fires} {number_text(case.current)} now, and guardrails.whileFiring is Freeze "
+        f"for {duration(guards.longest_freeze)} at most",
     )
 
 

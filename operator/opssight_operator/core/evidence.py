@@ -35,7 +35,6 @@ class Evidence:
     estimate: Estimate
     span: float  # seconds from the first sample to the last
     bound: Bound
-    newest: NDArray[np.float64]  # [series], the newest row
     excluded: float  # share of the samples that history.exclude took
     seen: Evaluations | None  # None without a row; of the whole history, excluded incidents too
     table: HourTable | None = None  # what history suggests for each hour of the week
@@ -49,12 +48,6 @@ class Evidence:
     def suggested(self) -> Level:
         """What history suggests: one threshold, NaN for none, or one for each hour."""
         return self.table or self.estimate.value
-
-    def beyond(self, threshold: float | None) -> int:
-        """How many series are beyond ``threshold`` at the newest row; a missing sample is not beyond anything."""
-        if threshold is None:
-            return 0
-        return int(np.count_nonzero((self.newest - threshold) * self.bound.sign > 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +105,6 @@ def _evidence(
         span=known.duration,
         bound=bound,
         excluded=known.excluded,
-        newest=values[-1] if len(values) else np.empty(0),
         seen=evaluations(frame.times, values) if len(values) else None,
         table=table,
     )

@@ -42,12 +42,16 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What an outcome is judged by: the firing alert, the window that was read, and whether the rule is loaded."""
+    """What is seen of the alert: when it fired, in the window that was read, and what Prometheus says of its rule.
+
+    ``loaded``: its alerts are those of the threshold. ``rule_fires``: it lists the alert as one that fires now.
+    """
 
     alerts: Frame | None
     start: float
     now: float
     loaded: bool
+    rule_fires: bool = False
 
 
 def alert_query(spec: ThresholdPolicySpec, step: float) -> str | None:

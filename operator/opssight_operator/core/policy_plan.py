@@ -16,6 +16,7 @@ from .conditions import Verdict, shortened, verdict_of, with_verdicts
 from .delivery import Delivered, deliver, left_behind, owns_rule, with_number_in_place, written_reason
 from .events import capped, ready_events
 from .evidence import Groups, groups_of, learn
+from .firing import fires_in
 from .gauges import quality_gauges, threshold_gauges
 from .loaded import overdue, rule_verdict
 from .meaning import status_changed
@@ -52,7 +53,13 @@ def evaluate(
     groups = groups_of(observation.history.labels, spec.per_labels)
     _check_labels(policy, groups, observation.history.n_series)
     evidence = learn(spec, observation.history, groups, observation.incidents, now)
-    watch = Watch(observation.alerts, window.start, now, _is_loaded(previous.conditions, observation.rule))
+    watch = Watch(
+        observation.alerts,
+        window.start,
+        now,
+        _is_loaded(previous.conditions, observation.rule),
+        _rule_fires(policy, observation),
+    )
     known = with_number_in_place(known_before(policy, last_good(observation), now), policy, observation, settings)
     made = decisions(policy, evidence, known, now, window.interval, watch)
     current = [(decision.labels, decision.level) for decision in made if decision.level is not None]
@@ -248,6 +255,14 @@ def _is_loaded(conditions: Sequence[Condition], observed: RuleObservation) -> bo
         return loaded_there(observed)
     loaded = verdict_of(conditions, ConditionType.RULE_LOADED)
     return loaded is not None and loaded.status == "True"
+
+
+def _rule_fires(policy: ThresholdPolicy, observation: PolicyObservation) -> bool:
+    """Whether the loaded rule fires; it does not say for which labels, so that ``ALERTS`` has the word on those."""
+    if policy.spec.per_labels and observation.alerts is not None:
+        return False
+    rules = observation.target.loaded if observation.target else observation.rule.loaded
+    return fires_in(rules, policy.spec)
 
 
 def _proposed(decision: Decision) -> float | None:

@@ -73,6 +73,7 @@ def guards_for(spec: ThresholdPolicySpec) -> Guards:
             dead_band=float(given.dead_band),
             cooldown=seconds(given.cooldown),
             freeze_while_firing=given.while_firing == "Freeze",
+            freeze_at_most=seconds(given.freeze_at_most),
             min_coverage=float(history.min_coverage),
             min_duration=seconds(history.min_duration),
             window=seconds(history.window),

@@ -11,10 +11,11 @@ from ..api.outcome import ThresholdOutcome
 from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
 from ..api.threshold_reasons import ThresholdReason
 from ..api.threshold_status import Simulation, ThresholdChange, ThresholdSimulation, ThresholdStatus
-from .chain import Case, Change, Guards, Hold, decide
+from .chain import WHOLE, Case, Change, Guards, Hold, decide
 from .conditions import shortened
 from .digests import digest
 from .evidence import Evidence, simulated
+from .firing import firing_at
 from .hours import HourTable
 from .numbers import exact_text, number_or_none
 from .observation import Labels, RuleObservation
@@ -28,7 +29,6 @@ MAX_LISTED = 50
 MAX_CHANGES = 10
 MAX_MESSAGE = 512
 MAX_NOTES, MAX_NOTE = 6, 256
-_WHOLE = 0.95  # of the window, from which on a history has not lost its beginning
 MAX_BYTES = 20_000  # of the list in status
 
 
@@ -137,7 +137,7 @@ def decisions(
     )
     # Without a sample in a whole window they are stale. A history with a hole at its start may have lost them, so that
     # they are held while there is room: labels which come and go without end are forgotten at last.
-    whole = any(one.span >= _WHOLE * guards.window for one in evidence)
+    whole = any(one.span >= WHOLE * guards.window for one in evidence)
     room = 0 if whole else max(MAX_LISTED - len(made), len(made)) if made else len(gone)
     made.extend(_gone(dict(key), before) for key, before in gone[:room])
     return sorted(made, key=lambda decision: label_items(decision.labels))
@@ -155,6 +155,12 @@ def _decide(
     estimate = evidence.estimate
     current = None if before is None else before.value
     outcome = None if before is None else before.outcome
+    firing = firing_at(
+        None if before is None else before.level,
+        evidence,
+        alerts=watch.alerts if watch else None,
+        rule_fires=watch is not None and watch.rule_fires,
+    )
     came = judged(spec, outcome, evidence, before.level, watch) if before is not None and watch is not None else None
     case = Case(
         suggested=estimate.value,
@@ -163,11 +169,13 @@ def _decide(
         span=evidence.span,
         current=current,
         changed_at=None if before is None else before.changed_at,
-        beyond=evidence.beyond(current),
+        beyond=firing.series,
         now=now,
         guards=guards,
         rolled_back_at=seconds_of(outcome.rolled_back_at) if outcome and outcome.rolled_back_at else None,
         back_to=came.back_to if came else None,
+        alerting=firing.alert,
+        firing_for=firing.seconds,
     )
     table = None if before is None else before.table
     if spec.seasonal is None:

@@ -41,6 +41,12 @@ CHANGES = {
         {"beyond": 1, "guards": replace(GUARDS, freeze_while_firing=False)},
         0.06,
     ),
+    "what fires for longer than the freeze is the new level": ({"beyond": 1, "firing_for": 86400.0}, 0.06),
+    "an alert that fires for longer than the freeze holds no more": ({"alerting": True, "firing_for": 90000.0}, 0.06),
+    "what fires through the whole of a short history is the new level": (
+        {"beyond": 1, "firing_for": 3600.0, "guards": replace(GUARDS, window=3600.0), "span": 86400.0},
+        0.06,
+    ),
     "a threshold above a new maximum moves at once": (
         {"current": 0.5, "suggested": 0.4, "changed_at": 1_700_000_000.0, "beyond": 2},
         0.2,
@@ -74,6 +80,12 @@ HOLDS = {
     ),
     "a clock that went back": ({"changed_at": 1_700_000_900.0}, "Cooldown", "0s ago"),
     "one series beyond the threshold": ({"beyond": 1}, "Firing", "1 series is beyond the current 0.05"),
+    "an alert that fires on while its expression has come back": (
+        {"alerting": True},
+        "Firing",
+        "the alert still fires at the current 0.05 now, and guardrails.whileFiring is Freeze for 1d at most",
+    ),
+    "firing for less than the freeze": ({"beyond": 1, "firing_for": 86399.0}, "Firing", "Freeze for 1d at most"),
     "data come before guardrails": ({"samples": 0, "beyond": 1}, "NoData", "no sample"),
     "the dead band comes before the cooldown": (
         {"suggested": 0.051, "changed_at": 1_699_999_999.0},
@@ -97,6 +109,12 @@ def test_the_threshold_is_held(changes: dict[str, object], reason: str, message:
     assert isinstance(verdict, Hold), verdict
     assert verdict.reason == reason
     assert message in verdict.message
+
+
+def test_a_change_of_what_fires_says_for_how_long_it_did() -> None:
+    verdict = decide(replace(CASE, beyond=2, firing_for=90061.0))
+    assert isinstance(verdict, Change)
+    assert verdict.why == "history suggests 0.06, and what fires for 1d1h1m now is the new level"
 
 
 def test_a_change_says_what_it_rests_on() -> None:
