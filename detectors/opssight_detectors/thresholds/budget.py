@@ -17,7 +17,6 @@ from ..base import FloatArray
 from .base import Bound, Columns, Estimate, as_block, coverage_of, unknown
 from .budget_search import InwardSearch, allowances
 from .simulation import AlertRule, evaluations
-from .summary import WEEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +56,14 @@ class AlertBudget:
         alive = [search for search in searches if isinstance(search, InwardSearch)]
         if not alive:
             return tuple(search for search in searches if not isinstance(search, InwardSearch))
-        window = alive[0].seen.window
-        weeks = (window[1] - window[0]) / WEEK
-        total = math.floor(self.episodes_per_week * weeks + 1e-9)
-        granted = iter(allowances(alive, total))
+        granted = iter(allowances(alive, self.episodes_per_week))
         made: list[Estimate] = []
         for search, columns in zip(searches, groups, strict=True):
             if isinstance(search, InwardSearch):
-                share = f"its share is {{}} of the {total} episodes that the whole budget allows in {weeks:.2g} weeks"
-                allowed = next(granted)
-                notes = () if len(alive) == 1 else (share.format(allowed),)
+                allowed, weeks = next(granted), search.seen.weeks
+                total = math.floor(self.episodes_per_week * weeks + 1e-9)
+                whole = f"the {total} episodes that the whole budget allows in {weeks:.2g} weeks"
+                notes = () if len(alive) == 1 else (f"its share is {allowed} of {whole}",)
                 mean = max(float(allowed), self.episodes_per_week * weeks / len(alive))
                 made.append(self._estimate(search, allowed, mean, weeks, values[:, columns], bound, notes))
             else:

@@ -16,7 +16,9 @@ import numpy as np
 
 from ..base import FloatArray
 from .simulation import AlertRule, Evaluations, simulate_on
+from .summary import share_firing
 
+_ROUNDING = 1e-9  # of shares of a budget
 _MOST_CANDIDATES = 128  # thresholds simulated on the way in, evenly by rank of the peaks at first
 
 
@@ -65,29 +67,32 @@ class InwardSearch:
         """Episodes at a peak; infinitely many where the alert would fire for too much of the time."""
         if index not in self._counted:
             found = simulate_on(self.seen, replace(self._rule, threshold=float(self.peaks[index])))
-            window = self.seen.window[1] - self.seen.window[0]
-            firing = float(found.durations.sum()) / (window * max(found.n_series, 1))
-            self._counted[index] = math.inf if firing > self._most_time_firing else len(found)
+            self._counted[index] = math.inf if share_firing(found) > self._most_time_firing else len(found)
         return self._counted[index]
 
 
-def allowances(searches: Sequence[InwardSearch], total: int) -> tuple[int, ...]:
-    """How many of ``total`` episodes each search may have.
+def allowances(searches: Sequence[InwardSearch], episodes_per_week: float) -> tuple[int, ...]:
+    """How many episodes each search may have in its own history, so that all together keep the weekly budget.
 
-    All get the same whole number. What is left goes one by one to the threshold that one episode more moves
-    inwards the furthest, which is where a single old incident keeps a threshold far out.
+    All get the same share of the week, in whole episodes of their history. What is left goes one by one to the
+    threshold that one episode more moves inwards the furthest, which is where a single old incident keeps a threshold
+    far out. An episode of a short history costs more a week than one of a long history.
     """
-    share, left = divmod(total, len(searches))
-    granted = [share] * len(searches)
-    if left == 0:
-        return tuple(granted)
-    offers = [(-search.gain(share), number) for number, search in enumerate(searches)]
+    share = episodes_per_week / len(searches)
+    granted = [math.floor(share * search.seen.weeks + _ROUNDING) for search in searches]
+    left = episodes_per_week - sum(count / s.seen.weeks for count, s in zip(granted, searches, strict=True))
+
+    def affordable(search: InwardSearch) -> bool:
+        return 1 / search.seen.weeks <= left + _ROUNDING
+
+    offers = [(-s.gain(granted[n]), n) for n, s in enumerate(searches) if affordable(s)]
     heapq.heapify(offers)
-    while left > 0 and offers[0][0] < 0:
+    while offers and offers[0][0] < 0:
         _, number = heapq.heappop(offers)
-        granted[number] += 1
-        left -= 1
-        heapq.heappush(offers, (-searches[number].gain(granted[number]), number))
+        if affordable(searches[number]):
+            granted[number] += 1
+            left -= 1 / searches[number].seen.weeks
+            heapq.heappush(offers, (-searches[number].gain(granted[number]), number))
     return tuple(granted)
 
 

@@ -65,7 +65,7 @@ class PeaksOverThreshold:
         level = interpolated(ordered, 1.0 - share)
         excesses = ordered[np.searchsorted(ordered, level, side="right") :] - level
         run_length = mean_run_length(mirrored > level)
-        doubt = _doubt(excesses, run_length)
+        doubt = _doubt(excesses, run_length, self.rate * n)
         if doubt:
             return self._as_seen(times, values, bound, f"the tail cannot be fitted: {doubt}")
         evidence = len(excesses) / run_length
@@ -119,12 +119,14 @@ class PeaksOverThreshold:
         return value + bound.sign * self.margin * abs(value)
 
 
-def _doubt(excesses: FloatArray, run_length: float) -> str | None:
-    """Why these excesses cannot be fitted, or None."""
+def _doubt(excesses: FloatArray, run_length: float, wanted: float) -> str | None:
+    """Why these excesses cannot be fitted, or None. ``wanted`` samples shall be beyond the threshold."""
     if len(excesses) < FEWEST_PEAKS // 2:
         return f"{len(excesses)} samples beyond a high level are too few"
     if len(excesses) / run_length < FEWEST_EPISODES:
         return f"all {len(excesses)} samples beyond a high level belong to {len(excesses) / run_length:.0f} episodes"
+    if len(excesses) <= wanted:  # of equal values at the level none is beyond it
+        return f"{len(excesses)} samples beyond a high level are no more than were asked for"
     distinct = len(np.unique(excesses))
     if distinct < FEWEST_VALUES:
         return f"there are only {distinct} different values beyond a high level"

@@ -11,7 +11,7 @@ lasts long enough. ``tests/oracles/thresholds_simulation.py`` is the state machi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..base import FloatArray
 from .base import Bound
 
+WEEK = 7 * 86400.0
 _ROUNDING = 1e-6  # seconds; times are milliseconds in Prometheus, so two instants this close are one
 
 
@@ -55,7 +56,7 @@ class Episodes:
 
     ``start`` is the evaluation that fired and ``end`` the first one that did not (seconds). Where
     ``open`` is set the alert was still firing at the last evaluation, and ``end`` is one interval later.
-    ``window`` is the span of all evaluations, first to last plus one interval.
+    ``window`` is that of the evaluations: from the first answer to the last.
     """
 
     series: NDArray[np.intp]
@@ -69,6 +70,11 @@ class Episodes:
         return len(self.start)
 
     @property
+    def weeks(self) -> float:
+        """The length of the window."""
+        return (self.window[1] - self.window[0]) / WEEK
+
+    @property
     def durations(self) -> FloatArray:
         """Seconds that each episode lasted."""
         return self.end - self.start
@@ -79,17 +85,25 @@ class Evaluations:
     """What a rule's expression answered at each evaluation: the part of a simulation that no threshold changes.
 
     Build it once to simulate many thresholds. ``times [evaluation]`` are evenly spaced, ``values``
-    ``[evaluation, series]`` hold NaN where the expression had no answer.
+    ``[evaluation, series]`` hold NaN where the expression had no answer. ``window`` reaches from the first evaluation
+    at which any series had one to the last, plus an interval: what was not there yet is no time without alerts.
     """
 
     times: FloatArray
     values: FloatArray
     interval: float
+    window: tuple[float, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        answered = np.flatnonzero((~np.isnan(self.values)).any(axis=1))
+        first, last = (answered[0], answered[-1]) if len(answered) else (0, -1)
+        # The class is frozen for everybody else.
+        object.__setattr__(self, "window", (float(self.times[first]), float(self.times[last]) + self.interval))
 
     @property
-    def window(self) -> tuple[float, float]:
-        """First evaluation, and the last one plus an interval."""
-        return float(self.times[0]), float(self.times[-1]) + self.interval
+    def weeks(self) -> float:
+        """The length of the window."""
+        return (self.window[1] - self.window[0]) / WEEK
 
 
 def evaluations(

@@ -10,7 +10,6 @@ import numpy as np
 
 from .simulation import Episodes
 
-WEEK = 7 * 86400.0
 NIGHT = (22, 6)  # from 22:00 to 06:00
 
 
@@ -45,8 +44,7 @@ def summary(episodes: Episodes, night: tuple[int, int] = NIGHT, time_zone: str =
         if not 0 <= hour <= 24:
             raise ValueError(f"night must be hours from 0 to 24, not {hour}")
     zone = zone_of(time_zone)
-    span = episodes.window[1] - episodes.window[0]
-    weeks = span / WEEK
+    weeks = episodes.weeks
     at_night = sum(_is_night(datetime.fromtimestamp(start, zone).hour, night) for start in episodes.start.tolist())
     durations = episodes.durations
     return VolumeSummary(
@@ -56,13 +54,19 @@ def summary(episodes: Episodes, night: tuple[int, int] = NIGHT, time_zone: str =
         night_episodes_per_week=at_night / weeks,
         median_seconds=float(np.median(durations)) if len(episodes) else float("nan"),
         longest_seconds=float(durations.max()) if len(episodes) else float("nan"),
-        share_firing=_time_covered(episodes) / span,
+        share_firing=share_firing(episodes),
     )
 
 
 def _is_night(hour: int, night: tuple[int, int]) -> bool:
     start, end = night
     return start <= hour < end if start <= end else hour >= start or hour < end
+
+
+def share_firing(episodes: Episodes) -> float:
+    """The share of the window in which at least one series was firing, from 0 to 1."""
+    # With keep_firing_for an alert outlives the last answer.
+    return min(_time_covered(episodes) / (episodes.window[1] - episodes.window[0]), 1.0)
 
 
 def _time_covered(episodes: Episodes) -> float:

@@ -174,7 +174,8 @@ def _of(
 
 def _threshold(choice: Choice) -> tuple[str, Any]:
     if choice.estimator is not None:
-        estimator = estimator_given(choice.estimator, choice.parameters, percentile=None, margin=None)
+        waits = (_wait("--for", choice.for_), _wait("--keep-firing-for", choice.keep_firing_for))
+        estimator = estimator_given(choice.estimator, choice.parameters, percentile=None, margin=None, waits=waits)
         return type(estimator).__name__, estimator
     if choice.parameters:
         raise BadInput(f"--set {choice.parameters[0]!r}: a threshold that is a number has no parameters")

@@ -19,6 +19,8 @@ from .samples import Samples, seconds_of
 from .simulating import AlertOptions, simulated
 from .writing import number, table
 
+_WAITS = ("for_seconds", "keep_firing_for_seconds")
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
@@ -30,8 +32,18 @@ class Learned:
     values: dict[str, float]
 
 
-def estimator_given(name: str, given: Sequence[str], *, percentile: float | None, margin: float | None) -> Estimator:
-    """The estimator of this name with ``name=value`` parameters; ``BadInput`` for what cannot be."""
+def estimator_given(
+    name: str,
+    given: Sequence[str],
+    *,
+    percentile: float | None,
+    margin: float | None,
+    waits: tuple[float, float] | None = None,
+) -> Estimator:
+    """The estimator of this name with ``name=value`` parameters; ``BadInput`` for what cannot be.
+
+    ``waits`` are the seconds of ``for`` and ``keepFiringFor``, for an estimator that counts alerts.
+    """
     names = {known.lower(): known for known in ESTIMATORS}
     chosen = names.get(name.lower().replace("-", "").replace("_", ""))
     if chosen is None:
@@ -48,6 +60,9 @@ def estimator_given(name: str, given: Sequence[str], *, percentile: float | None
         if not equals or field is None:
             raise BadInput(f"--set {pair!r}: {chosen} takes name=value with the names {_names(chosen)}")
         parameters[field.name] = _parameter(yaml_name(field.name), text.strip())
+    for wait, asked in zip(_WAITS, waits or (), strict=False):
+        if yaml_name(wait).lower() in known:
+            parameters.setdefault(wait, asked)
     missing = [f for f in known.values() if f.default is MISSING and f.name not in parameters]
     if missing:
         raise BadInput(f"{chosen} needs --set {yaml_name(missing[0].name)}=NUMBER")

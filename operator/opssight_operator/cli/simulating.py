@@ -46,7 +46,7 @@ def simulated(samples: Samples, proposed: Mapping[str, float], options: AlertOpt
     step = _seconds("--step", options.step)
     if step <= 0:
         raise BadInput(f"--step is {options.step}; it must be more than 0")
-    waits = (_seconds("--for", options.for_), _seconds("--keep-firing-for", options.keep_firing_for))
+    waits = alert_waits(options.for_, options.keep_firing_for)
     start = _start(options)
     plain: dict[str, dict[str, Any]] = {}
     rows = []
@@ -68,6 +68,11 @@ def simulated(samples: Samples, proposed: Mapping[str, float], options: AlertOpt
     if not named:
         shown = table(header[1:], [row[1:] for row in rows], left=("threshold",))
     return Simulated(plain, shown)
+
+
+def alert_waits(for_: str, keep_firing_for: str) -> tuple[float, float]:
+    """Both durations of an alert in seconds; ``BadInput`` names the option that cannot be."""
+    return _seconds("--for", for_), _seconds("--keep-firing-for", keep_firing_for)
 
 
 def _plain(volume: VolumeSummary, *, night: bool) -> dict[str, Any]:

@@ -44,15 +44,14 @@ def thresholds(
     With --step or times the alerts that a rule would have raised are simulated.
     Exits with 0, and with 2 when the input is bad.
     """
-    from . import learning, samples, writing
+    from . import learning, samples, simulating, writing
 
-    chosen = learning.estimator_given(estimator, parameters or [], percentile=percentile, margin=margin)
+    waits = simulating.alert_waits(alert_for, keep_firing_for)
+    chosen = learning.estimator_given(estimator, parameters or [], percentile=percentile, margin=margin, waits=waits)
     found = samples.gathered(given)
     learned = learning.learn(found, chosen, bound=bound.value, step=given.step)
     if given.step is not None or found.times is not None:
-        from .simulating import AlertOptions
-
-        rule = AlertOptions(
+        rule = simulating.AlertOptions(
             given.step or samples.DEFAULT_STEP, alert_for, keep_firing_for, start, time_zone, current, bound.value
         )
         learned = learning.with_simulation(learned, found, rule)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from opssight_detectors.thresholds.prediction import predicted_range
-from opssight_detectors.thresholds.summary import WEEK
+from opssight_detectors.thresholds.simulation import WEEK
 
 from ..api.base import duration, seconds
 from ..api.outcome import OutcomeState, ThresholdOutcome
@@ -125,7 +125,6 @@ def outcome_after_change(
     if evidence is None or evidence.seen is None or not is_judged(spec):
         return None
     found = episodes(spec, evidence, new)
-    weeks = (found.window[1] - found.window[0]) / WEEK
     if rolled_back or old is None:
         last_good, hours = None, None
     elif previous is None or previous.state == "AsPredicted" or previous.last_good is None:
@@ -135,7 +134,7 @@ def outcome_after_change(
         last_good, hours = previous.last_good, previous.last_good_hours
     return ThresholdOutcome(
         since=whole_second(now),
-        predicted_episodes_per_week=number_text(len(found) / weeks),
+        predicted_episodes_per_week=number_text(len(found) / found.weeks),
         predicted_from=duration(found.window[1] - found.window[0]),
         last_good=last_good,
         last_good_hours=hours,

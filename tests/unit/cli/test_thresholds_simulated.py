@@ -57,6 +57,29 @@ def test_without_the_time_of_the_first_number_night_is_unknown(monkeypatch: Any,
     assert simulation["proposed"]["nightEpisodesPerWeek"] is None
 
 
+@pytest.mark.parametrize(("waits", "known"), [(("--for", "1h"), True), (("--for", "4h"), False)])
+def test_a_budget_is_searched_with_the_durations_that_are_simulated(
+    monkeypatch: Any, capsys: Any, waits: tuple[str, ...], known: bool
+) -> None:
+    # Both episodes last three hours; the level between them lasts for days.
+    budget = ("--estimator", "AlertBudget", "--set", "episodesPerWeek=1", "--step", "1h", *waits, "-o", "json")
+    _, out, _ = opssight(monkeypatch, capsys, *budget, stdin=json.dumps(WEEK))
+    answer = json.loads(out)
+    assert answer["simulation"]["proposed"]["episodesPerWeek"] == ("1" if known else "0")
+    assert answer["threshold"] == (60.0 if known else 10.0)
+
+
+def test_what_fires_on_is_one_episode_for_the_budget_too(monkeypatch: Any, capsys: Any) -> None:
+    restless = [10.0, *[60.0, 10.0] * 10, *[10.0] * 140, *[50.0] * 7]
+    budget = ("--estimator", "AlertBudget", "--set", "episodesPerWeek=1", "--set", "mostTimeFiring=1", "--step", "1h")
+    told = {}
+    for keep in ("0s", "2h"):
+        options = (*budget, "--for", "0s", "--keep-firing-for", keep, "-o", "json")
+        told[keep] = json.loads(opssight(monkeypatch, capsys, *options, stdin=json.dumps(restless))[1])
+    assert [told[keep]["simulation"]["proposed"]["episodesPerWeek"] for keep in told] == ["0", "1"]
+    assert [told[keep]["threshold"] for keep in told] == [60.0, 50.0]
+
+
 BAD = {
     "a step in words": (("--step", "one minute"), "--step: 'one minute' is not a duration"),
     "no step": (("--step", "0s"), "--step is 0s; it must be more than 0"),

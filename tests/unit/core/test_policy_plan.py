@@ -135,6 +135,23 @@ def test_a_budget_counts_for_all_thresholds_of_the_policy_and_each_says_its_shar
     assert sum(map(float, volumes)) <= 500
 
 
+def test_a_quarter_of_an_hour_in_a_window_of_one_is_budgeted_shown_and_predicted_as_such() -> None:
+    policy = a_policy(
+        mode="Record",
+        alert={"for": "0s"},
+        estimator={"type": "AlertBudget", "alertBudget": {"episodesPerWeek": "1344"}},  # 2 in a quarter of an hour
+    )
+    values = [*[NAN] * 46, *[1.0, 5.0] * 7, 1.0]
+    (threshold,) = at(policy, {"": values}).status.thresholds
+    assert threshold.current == "5", "seven episodes are more than the budget"
+    assert threshold.outcome is not None
+    assert threshold.outcome.predicted_from == "15m"
+    lower = a_policy(mode="Record", alert={"for": "0s"}, estimator={"percentile": {"percentile": "10"}})
+    (threshold,) = at(lower, {"": values}).status.thresholds
+    assert threshold.simulation is not None and threshold.simulation.current is not None
+    assert float(threshold.simulation.current.episodes_per_week) == pytest.approx(7 * 672)
+
+
 def test_what_a_tail_could_not_know_is_in_the_notes_with_its_interval() -> None:
     plan = at(a_policy(estimator={"type": "PeaksOverThreshold"}), {"service=a": CALM})
     (threshold,) = plan.status.thresholds

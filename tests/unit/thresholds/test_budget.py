@@ -12,6 +12,7 @@ from opssight_detectors.thresholds import AlertBudget, AlertRule, Bound, simulat
 from opssight_detectors.thresholds.budget import _poisson_bounds
 from opssight_detectors.thresholds.budget_search import peak_levels
 from opssight_detectors.thresholds.simulation import evaluations
+from opssight_detectors.thresholds.summary import summary
 
 UPPER, LOWER = Bound.UPPER, Bound.LOWER
 MINUTE = 60.0
@@ -55,6 +56,28 @@ def test_what_flaps_within_keep_firing_for_counts_once():
 def test_the_budget_is_not_kept_by_never_resolving():
     values = np.where(np.arange(TWO_WEEKS) < 10, 0.0, 5.0) + with_peaks([9, 8, 7])
     assert learn(values, episodes_per_week=1, most_time_firing=0.1).value == 12
+
+
+def test_one_of_twenty_series_that_fires_all_the_time_breaks_the_largest_share_of_time():
+    values = np.random.default_rng(0).normal(10.0, 1.0, (TWO_WEEKS, 20))
+    values[:, 0] = 100.0
+    answer = learn(values, episodes_per_week=1)
+    rule = AlertRule(answer.value, for_seconds=300.0)
+    told = summary(simulate(MINUTE * np.arange(TWO_WEEKS), values, rule))
+    assert told.share_firing <= 0.1
+    assert answer.value == 100.0
+
+
+@pytest.mark.parametrize("there", [slice(-1440, None), slice(0, 1440), slice(5000, 6440)])
+def test_a_day_of_samples_in_a_window_of_two_weeks_has_the_budget_of_a_day(there):
+    values = np.full(TWO_WEEKS, np.nan)
+    values[there] = np.random.default_rng(0).normal(10.0, 1.0, 1440)
+    answer = learn(values, episodes_per_week=7.0, for_seconds=0.0)
+    found = simulate(MINUTE * np.arange(TWO_WEEKS), values, AlertRule(answer.value))
+    assert len(found) == 1
+    assert summary(found).episodes_per_week == pytest.approx(7.0)
+    alone = learn(values[there], episodes_per_week=7.0, for_seconds=0.0)
+    assert (answer.value, answer.lower, answer.notes) == (alone.value, alone.lower, alone.notes)
 
 
 def test_a_lower_bound_is_the_mirrored_upper_bound():

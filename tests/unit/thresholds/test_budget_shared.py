@@ -70,6 +70,33 @@ def test_a_group_without_samples_takes_no_share_and_says_why():
     assert not lost.known and lost.notes == ("there is no sample",)
 
 
+def test_a_service_that_is_new_has_its_share_of_the_week_and_not_of_two_weeks():
+    columns = np.stack([quiet(5), quiet(6)], axis=1)
+    columns[: 6 * ROWS // 7, 1] = np.nan
+    estimates = estimate_many(budget(7.0), TIMES, columns, UPPER)
+    old, new = (len(simulate(TIMES, columns[:, [i]], AlertRule(e.value))) for i, e in enumerate(estimates))
+    assert (old, new) == (7, 1)
+    assert estimates[1].notes == ("its share is 1 of the 2 episodes that the whole budget allows in 0.29 weeks",)
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([0.5, 2.0, 7.0, 30.0]),
+    st.lists(st.integers(20, ROWS), min_size=2, max_size=5),
+)
+@settings(max_examples=25, deadline=None)
+def test_histories_of_all_lengths_together_keep_the_weekly_budget(seed, per_week, lengths):
+    columns = np.random.default_rng(seed).lognormal(0, 1, (ROWS, len(lengths)))
+    for column, length in enumerate(lengths):
+        columns[: ROWS - length, column] = np.nan
+    estimates = estimate_many(budget(per_week), TIMES, columns, UPPER)
+    rates = [
+        len(simulate(TIMES, columns[:, [i]], AlertRule(e.value))) / (length * HOUR / WEEK)
+        for i, (e, length) in enumerate(zip(estimates, lengths, strict=True))
+    ]
+    assert sum(rates) <= per_week * (1 + 1e-9)
+
+
 def test_a_constant_series_wants_no_more_than_its_share():
     columns = np.stack([np.full(ROWS, 7.0), quiet(6)], axis=1)
     flat, moving = estimate_many(budget(1.5), TIMES, columns, UPPER)

@@ -35,11 +35,23 @@ def test_a_threshold_ten_times_rarer_than_history_is_near_the_truth(name):
 def test_the_interval_holds_the_truth_about_as_often_as_it_says(name):
     draw, truth = TAILS[name]
     random = np.random.default_rng(4)
-    held = []
-    for _ in range(60):
-        answer = estimate(draw(random, 5000), rate=1e-4)
-        held.append(not answer.lower > truth(1e-4) and not answer.upper < truth(1e-4))
+    answers = [estimate(draw(random, 5000), rate=1e-4) for _ in range(60)]
+    finite = [math.isfinite(a.lower) and math.isfinite(a.upper) for a in answers]
+    assert np.mean(finite) >= 0.9, "an end that is not known holds everything"
+    held = [not a.lower > truth(1e-4) and not a.upper < truth(1e-4) for a in answers]
     assert np.mean(held) >= 0.88
+
+
+def clustered(random, n):
+    """Exponential values in runs of five, as an incident brings them."""
+    return np.repeat(random.exponential(size=n // 5), 5)
+
+
+def test_the_interval_of_samples_in_runs_holds_the_truth_too():
+    random = np.random.default_rng(10)
+    answers = [estimate(clustered(random, 10_000), rate=1e-4) for _ in range(60)]
+    assert np.mean([math.isfinite(a.lower) and math.isfinite(a.upper) for a in answers]) >= 0.9
+    assert np.mean([a.lower <= -math.log(1e-4) <= a.upper for a in answers if math.isfinite(a.upper)]) >= 0.88
 
 
 def test_a_tail_that_ends_abruptly_claims_no_outer_end():
@@ -95,6 +107,26 @@ def test_without_a_fit_nothing_is_claimed_that_was_never_seen():
     answer = estimate(np.full(500, 3.0), rate=0.001)
     assert not answer.known and "too few to have seen one in 1000" in answer.notes[1]
     assert not estimate([math.nan]).known
+
+
+TIES = {  # at the level, and beyond it
+    "a limit that is often reached": (1000, 16),
+    "a limit that is passed just as often as was asked for": (1000, 20),
+    "a limit that is hardly ever passed": (5000, 1),
+}
+
+
+@pytest.mark.parametrize(("equal", "beyond"), TIES.values(), ids=TIES)
+@pytest.mark.parametrize("bound", list(Bound))
+def test_equal_values_at_the_level_bring_no_threshold_below_them(equal, beyond, bound):
+    random = np.random.default_rng(0)
+    values = random.normal(50, 5, 20_160).clip(max=90)
+    rows = random.permutation(len(values))
+    values[rows[:equal]] = 100.0
+    values[rows[equal : equal + beyond]] = 100 + random.exponential(size=beyond)
+    answer = estimate(bound.sign * values, bound, rate=0.001)
+    assert bound.sign * answer.value >= 100.0
+    assert np.mean(values > bound.sign * answer.value) <= 0.001
 
 
 def test_short_histories_lower_the_level_until_there_are_excesses():

@@ -152,6 +152,28 @@ def test_the_summary_counts_weeks_nights_and_time():
     assert told.share_firing == pytest.approx(4 / (14 * 24))
 
 
+def test_the_summary_is_of_the_time_in_which_anything_answered():
+    values = np.full((14 * 24, 2), np.nan)
+    values[-48:-24, 0] = values[-24:, 1] = 0.0
+    values[-40, 0] = values[-10, 1] = 11.0
+    found = simulate(3600.0 * np.arange(len(values)), values, AlertRule(10.0))
+    told = summary(found)
+    assert found.weeks == told.weeks == pytest.approx(2 / 7)
+    assert told.episodes_per_week == pytest.approx(7.0)
+    assert told.share_firing == pytest.approx(2 / 48)
+
+
+def test_an_alert_that_outlives_the_last_answer_fires_all_of_the_time_and_no_more():
+    values = np.array([math.nan, 11.0, math.nan, math.nan])
+    told = summary(simulate(60.0 * np.arange(4), values, AlertRule(10.0, keep_firing_for_seconds=120.0)))
+    assert told.share_firing == 1.0
+
+
+def test_without_any_answer_the_window_is_the_whole():
+    found = simulate(3600.0 * np.arange(24), np.full(24, math.nan), AlertRule(10.0))
+    assert found.window == (0.0, 86400.0)
+
+
 def test_time_that_two_series_share_counts_once():
     values = np.zeros((100, 2))
     values[10:20, 0] = 11.0
