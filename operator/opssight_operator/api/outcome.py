@@ -46,6 +46,17 @@ class Outcome(KubeModel):
     )
 
 
+class Trial(KubeModel):
+    """The changes since the last good threshold that came before the last one; all are judged together."""
+
+    since: Time
+    """since is when the last good threshold was left."""
+    predicted_episodes: Number
+    """predictedEpisodes are those that were expected of the thresholds before the current one."""
+    observed_episodes: Annotated[int, Field(ge=0)] | None = None
+    """observedEpisodes of these thresholds; absent when they were not known."""
+
+
 class ThresholdOutcome(KubeModel):
     """The alert episodes since the last change of a threshold, against what was predicted."""
 
@@ -58,15 +69,18 @@ class ThresholdOutcome(KubeModel):
     predicted_from: TimeSpan
     """predictedFrom is the length of the history that the prediction rests on."""
     observed_episodes: Annotated[int, Field(ge=0)] | None = None
-    """observedEpisodes since then; absent when it is not known."""
+    """observedEpisodes since then, or since the beginning of the trial; absent when it is not known."""
     fewest: Annotated[int, Field(ge=0)] = 0
     """fewest episodes that the prediction allows by now."""
     most: Annotated[int, Field(ge=0)] = 0
     """most episodes that the prediction allows by now."""
     last_good: Number | None = None
-    """lastGood is the threshold to go back to; absent for the first one and after going back."""
+    """lastGood is the threshold to go back to; absent for the first one, after going back, and where none proved
+    good."""
     last_good_hours: Annotated[str, StringConstraints(max_length=8192)] | None = None
     """lastGoodHours are the seasonal thresholds to go back to."""
+    trial: Trial | None = None
+    """trial that this change is a part of; absent when it is the first since the last good threshold."""
     rolled_back_at: Time | None = None
     """rolledBackAt is when the threshold went back to its last good value."""
     message: Annotated[str, StringConstraints(max_length=256)] = ""

@@ -213,6 +213,14 @@ def outside_dead_band(case: Case, wanted: Change) -> Change | Hold:
     )
 
 
+def leads_elsewhere(case: Case, wanted: Change) -> Change | Hold:
+    """The threshold to go back to is another one; guardrails.min or max may have cut it to the current one."""
+    if wanted.value != case.current:
+        return wanted
+    reason = ThresholdReason.AT_LIMIT if wanted.at_limit else ThresholdReason.WITHIN_DEAD_BAND
+    return Hold(reason, f"{wanted.why}, and the threshold stands there")
+
+
 def cooldown_over(case: Case, wanted: Change) -> Change | Hold:
     """The last change is guardrails.cooldown ago."""
     if case.current is None or case.changed_at is None or wanted.forced:
@@ -274,7 +282,7 @@ CHAIN: tuple[Link, ...] = (
     roll_back_held,
     not_firing,
 )
-BACK: tuple[Link, ...] = (inside_limits, not_firing)
+BACK: tuple[Link, ...] = (inside_limits, leads_elsewhere, not_firing)
 
 
 def _scale(current: float, wanted: float) -> float:

@@ -1,6 +1,7 @@
 """What came of a delivered threshold: observed alert episodes against predicted ones, and the way back.
 
-The prediction is the simulation at the time of the change. What is still within it is a range
+The prediction is the simulation at the time of the change; changes that follow each other soon are judged together
+(``core.trial``). What is still within it is a range
 (``opssight_detectors.thresholds.prediction``) that takes in what chance brings and how short the history was.
 """
 
@@ -23,20 +24,24 @@ from .chain import RollBack
 from .evidence import Evidence, episodes
 from .exclusion import firing_selector, runs_of
 from .hours import HourTable
-from .numbers import exact_text, number_text
+from .numbers import number_text
 from .observation import Frame, Labels
 from .rules import Level
-from .timing import seconds_of, whole_second
+from .timing import seconds_of
+from .trial import WRONG, began, expected_per_week, is_judged
 
-_WRONG: tuple[OutcomeState, ...] = ("TooMany", "TooFew")
 _GAP_STEPS = 2  # samples that may be missing within one episode, as when Prometheus starts anew
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The outcome as it is now, and the threshold to go back to when it proved wrong."""
+    """The outcome as it is now, and the threshold to go back to when it proved wrong.
+
+    ``own`` are the episodes since the last change alone, None when they are not known.
+    """
 
     outcome: ThresholdOutcome
+    own: int | None = None
     back_to: RollBack | None = None
 
 
@@ -44,13 +49,14 @@ class Judged:
 class Watch:
     """What is seen of the alert: when it fired, in the window that was read, and what Prometheus says of its rule.
 
-    ``loaded``: its alerts are those of the threshold. ``rule_fires``: it lists the alert as one that fires now.
+    ``loaded``: its alerts are those of the threshold; None while that is not known yet. ``rule_fires``: Prometheus
+    lists the alert as one that fires now.
     """
 
     alerts: Frame | None
     start: float
     now: float
-    loaded: bool
+    loaded: bool | None
     rule_fires: bool = False
 
 
@@ -61,25 +67,20 @@ def alert_query(spec: ThresholdPolicySpec, step: float) -> str | None:
     return f"max_over_time({firing_selector(spec.alert.name, spec.alert.labels)}[{duration(step)}])"
 
 
-def is_judged(spec: ThresholdPolicySpec) -> bool:
-    """Whether thresholds are delivered, so that there is an outcome."""
-    return spec.delivery.mode != "Recommend"
-
-
 def judged(
     spec: ThresholdPolicySpec, before: ThresholdOutcome | None, evidence: Evidence, current: Level, watch: Watch
 ) -> Judged | None:
     """The outcome of the threshold ``current`` by now; None when there is none to judge."""
     if before is None or not is_judged(spec):
         return None
-    since = max(seconds_of(before.since), watch.start)
-    elapsed = watch.now - seconds_of(before.since)
+    elapsed = watch.now - began(before)
     if elapsed > seconds(spec.outcome.until) and before.state != "Waiting":
         return Judged(before)
-    rate, history = float(before.predicted_episodes_per_week), seconds(before.predicted_from) / WEEK
-    fewest, most = predicted_range(rate * history, history, max(watch.now - since, 0.0) / WEEK)
-    observed, unknown = _observed(spec, evidence, current, since, watch.alerts)
-    state, message = _state(spec, elapsed, observed, fewest, most, watch, unknown)
+    rate, history = expected_per_week(before, watch.now), seconds(before.predicted_from) / WEEK
+    seen_for = watch.now - max(began(before), watch.start)
+    fewest, most = predicted_range(rate * history, history, max(seen_for, 0.0) / WEEK)
+    observed, own, unknown = _observed(spec, before, evidence, current, watch)
+    state, message = _state(spec, before, elapsed, observed, fewest, most, watch, unknown)
     outcome = before.model_copy(
         update={
             "state": state,
@@ -89,9 +90,10 @@ def judged(
             "message": message,
         }
     )
-    if state not in _WRONG or spec.outcome.action != "RollBack" or before.last_good is None:
-        return Judged(outcome)
-    return Judged(outcome, RollBack(float(before.last_good), f"{sentence(outcome, watch.now)}; back to the last good"))
+    if state not in WRONG or spec.outcome.action != "RollBack" or before.last_good is None:
+        return Judged(outcome, own)
+    why = f"{sentence(outcome, watch.now)}; back to the last good"
+    return Judged(outcome, own, RollBack(float(before.last_good), why))
 
 
 def table_to_go_back_to(spec: ThresholdPolicySpec, outcome: ThresholdOutcome | None) -> HourTable | None:
@@ -104,61 +106,28 @@ def table_to_go_back_to(spec: ThresholdPolicySpec, outcome: ThresholdOutcome | N
 def sentence(outcome: ThresholdOutcome, now: float) -> str:
     """Observed against predicted, for a person."""
     observed = "an unknown number of" if outcome.observed_episodes is None else str(outcome.observed_episodes)
-    time = duration(math.floor(max(now - seconds_of(outcome.since), 0.0) / 60) * 60)
+    time = duration(math.floor(max(now - began(outcome), 0.0) / 60) * 60)
     return f"{observed} episodes in {time}, predicted were {outcome.fewest} to {outcome.most}"
 
 
-def outcome_after_change(
-    spec: ThresholdPolicySpec,
-    evidence: Evidence | None,
-    *,
-    old: Level | None,
-    new: Level,
-    previous: ThresholdOutcome | None,
-    rolled_back: bool,
-    now: float,
-) -> ThresholdOutcome | None:
-    """The outcome that a change from ``old`` to ``new`` begins with.
-
-    The last good threshold is ``old`` if nothing speaks against it; while it was still on trial, it is the one before.
-    """
-    if evidence is None or evidence.seen is None or not is_judged(spec):
-        return None
-    found = episodes(spec, evidence, new)
-    if rolled_back or old is None:
-        last_good, hours = None, None
-    elif previous is None or previous.state == "AsPredicted" or previous.last_good is None:
-        last_good = exact_text(old.now(now) if isinstance(old, HourTable) else old)
-        hours = old.text if isinstance(old, HourTable) else None
-    else:
-        last_good, hours = previous.last_good, previous.last_good_hours
-    return ThresholdOutcome(
-        since=whole_second(now),
-        predicted_episodes_per_week=number_text(len(found) / found.weeks),
-        predicted_from=duration(found.window[1] - found.window[0]),
-        last_good=last_good,
-        last_good_hours=hours,
-        rolled_back_at=whole_second(now) if rolled_back else None,
-    )
-
-
 def with_observed(
-    history: Sequence[ThresholdChange], outcomes: Sequence[tuple[Labels, ThresholdOutcome]], now: float
+    history: Sequence[ThresholdChange], outcomes: Sequence[tuple[Labels, Judged]], now: float
 ) -> list[ThresholdChange]:
     """``history`` in which the changes that are being judged say what was observed until now."""
-    by_change = {(outcome.since, tuple(sorted(labels.items()))): outcome for labels, outcome in outcomes}
+    by_change = {(one.outcome.since, tuple(sorted(labels.items()))): one for labels, one in outcomes}
     return [_with(change, by_change.get((change.at, tuple(sorted(change.labels.items())))), now) for change in history]
 
 
-def _with(change: ThresholdChange, outcome: ThresholdOutcome | None, now: float) -> ThresholdChange:
-    weeks = 0.0 if outcome is None else (now - seconds_of(outcome.since)) / WEEK
-    if outcome is None or outcome.observed_episodes is None or weeks <= 0:
+def _with(change: ThresholdChange, judged: Judged | None, now: float) -> ThresholdChange:
+    weeks = 0.0 if judged is None else (now - seconds_of(judged.outcome.since)) / WEEK
+    if judged is None or judged.own is None or weeks <= 0:
         return change
-    return change.model_copy(update={"observed_episodes_per_week": number_text(outcome.observed_episodes / weeks)})
+    return change.model_copy(update={"observed_episodes_per_week": number_text(judged.own / weeks)})
 
 
 def _state(
     spec: ThresholdPolicySpec,
+    before: ThresholdOutcome,
     elapsed: float,
     observed: int | None,
     fewest: int,
@@ -168,31 +137,50 @@ def _state(
 ) -> tuple[OutcomeState, str]:
     if elapsed < seconds(spec.outcome.after):
         return "Waiting", ""
-    if not watch.loaded:
-        return "Unknown", "the rule is not loaded, so that its alerts say nothing about the threshold"
-    if observed is None:
+    if watch.loaded is None:  # a rule takes a while to load, and an answer may be missing once
+        return before.state, before.message
+    unknown = unknown or _why_unknown(spec, observed, fewest, watch)
+    if observed is None or unknown:
         return "Unknown", unknown
     if fewest <= observed <= most:
         return "AsPredicted", ""
-    if observed < fewest and watch.alerts is not None and watch.alerts.n_series == 0:
-        return "Unknown", f"Prometheus has no ALERTS of {spec.alert.name} in the history window; is it the alertname?"
     return ("TooMany" if observed > most else "TooFew"), ""
 
 
+def _why_unknown(spec: ThresholdPolicySpec, observed: int | None, fewest: int, watch: Watch) -> str:
+    """What makes a count that is known say nothing; empty when it says something."""
+    if not watch.loaded:
+        return "the rule is not loaded, so that its alerts say nothing about the threshold"
+    if observed is not None and observed < fewest and watch.alerts is not None and watch.alerts.n_series == 0:
+        return f"Prometheus has no ALERTS of {spec.alert.name} in the history window; is it the alertname?"
+    return ""
+
+
 def _observed(
-    spec: ThresholdPolicySpec, evidence: Evidence, current: Level, since: float, alerts: Frame | None
-) -> tuple[int | None, str]:
-    """Episodes that began after ``since``, or None and why they are not known."""
+    spec: ThresholdPolicySpec, before: ThresholdOutcome, evidence: Evidence, current: Level, watch: Watch
+) -> tuple[int | None, int | None, str]:
+    """Episodes of the whole trial and since the last change alone, or None and why they are not known."""
+    first, last = (max(at, watch.start) for at in (began(before), seconds_of(before.since)))
     if spec.alert.name is None:
-        return int(np.count_nonzero(episodes(spec, evidence, current).start > since)), ""
+        own = int(np.count_nonzero(episodes(spec, evidence, current).start > last))
+        earlier = before.trial.observed_episodes if before.trial else None
+        return own + (earlier or 0), own, ""
+    starts, unknown = _starts(spec, evidence, watch.alerts)
+    if starts is None:
+        return None, None, unknown
+    return sum(start > first for start in starts), sum(start > last for start in starts), ""
+
+
+def _starts(spec: ThresholdPolicySpec, evidence: Evidence, alerts: Frame | None) -> tuple[list[float] | None, str]:
+    """When the alert began to fire for the labels of a threshold, or None and why that is not known."""
     if alerts is None:
         return None, f"Prometheus did not answer for ALERTS of {spec.alert.name}"
     lacking = [name for name in spec.per_labels if alerts.n_series and not any(s.get(name) for s in alerts.labels)]
     if lacking:
         return None, f"the alert {spec.alert.name} has no label {lacking[0]}"
-    count = 0
+    starts: list[float] = []
     for column, series in enumerate(alerts.labels):
         if all(series.get(name) == value for name, value in evidence.labels.items()):
             runs = runs_of(np.isfinite(alerts.values[:, column]), gap=_GAP_STEPS)
-            count += sum(float(alerts.times[first]) > since for first, _ in runs)
-    return count, ""
+            starts += [float(alerts.times[first]) for first, _ in runs]
+    return starts, ""

@@ -8,10 +8,11 @@ from ..api.base import seconds
 from ..api.conditions import Reason
 from ..api.threshold_policy import ThresholdPolicySpec
 from .conditions import Verdict
-from .outcome import is_judged, sentence
+from .outcome import sentence
 from .series import described
 from .thresholds import Decision
 from .timing import seconds_of
+from .trial import is_judged
 
 
 def outcome_verdict(spec: ThresholdPolicySpec, made: Sequence[Decision], now: float) -> Verdict:

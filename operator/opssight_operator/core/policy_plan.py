@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..api.conditions import Condition, ConditionType, Reason
+from ..api.conditions import ConditionType, Reason
 from ..api.event_reasons import EventReason
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_reasons import ThresholdReason
 from ..api.threshold_status import ThresholdChange, ThresholdPolicyStatus
 from ..errors import InvalidSpec
 from ..settings import Settings
-from .conditions import Verdict, shortened, verdict_of, with_verdicts
+from .conditions import Verdict, shortened, with_verdicts
 from .delivery import Delivered, deliver, left_behind, owns_rule, with_number_in_place, written_reason
 from .events import capped, ready_events
 from .evidence import Groups, groups_of, learn
-from .firing import fires_in
 from .gauges import quality_gauges, threshold_gauges
 from .loaded import overdue, rule_verdict
 from .meaning import status_changed
-from .moving import departed, kept_equal, last_good, left, loaded_there, standing_in
+from .moving import departed, kept_equal, last_good, left, standing_in
 from .observation import PolicyObservation, RuleObjectState, RuleObservation
-from .outcome import Watch, with_observed
+from .outcome import with_observed
 from .outcome_verdict import outcome_verdict
 from .places import place_of
 from .plan import Event, KeepRule, Plan, RuleIntent, RuleObject
@@ -40,6 +39,7 @@ from .thresholds import (
     listed,
 )
 from .verify import next_look, patience
+from .watching import watch_of
 from .windows import HistoryWindow
 
 _LACKS_DATA = (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
@@ -53,13 +53,7 @@ def evaluate(
     groups = groups_of(observation.history.labels, spec.per_labels)
     _check_labels(policy, groups, observation.history.n_series)
     evidence = learn(spec, observation.history, groups, observation.incidents, now)
-    watch = Watch(
-        observation.alerts,
-        window.start,
-        now,
-        _is_loaded(previous.conditions, observation.rule),
-        _rule_fires(policy, observation),
-    )
+    watch = watch_of(policy, observation, window, now, settings)
     known = with_number_in_place(known_before(policy, last_good(observation), now), policy, observation, settings)
     made = decisions(policy, evidence, known, now, window.interval, watch)
     current = [(decision.labels, decision.level) for decision in made if decision.level is not None]
@@ -247,22 +241,6 @@ def _event(change: ThresholdChange) -> Event:
     if change.reason == ThresholdReason.ROLLED_BACK:
         return Event("Warning", EventReason.THRESHOLD_ROLLED_BACK, note, "RollBack")
     return Event("Normal", EventReason.THRESHOLD_CHANGED, note, "Decide")
-
-
-def _is_loaded(conditions: Sequence[Condition], observed: RuleObservation) -> bool:
-    """Whether Prometheus evaluates what was delivered, so that its alerts are those of the threshold."""
-    if observed.state is RuleObjectState.OURS:
-        return loaded_there(observed)
-    loaded = verdict_of(conditions, ConditionType.RULE_LOADED)
-    return loaded is not None and loaded.status == "True"
-
-
-def _rule_fires(policy: ThresholdPolicy, observation: PolicyObservation) -> bool:
-    """Whether the loaded rule fires; it does not say for which labels, so that ``ALERTS`` has the word on those."""
-    if policy.spec.per_labels and observation.alerts is not None:
-        return False
-    rules = observation.target.loaded if observation.target else observation.rule.loaded
-    return fires_in(rules, policy.spec)
 
 
 def _proposed(decision: Decision) -> float | None:

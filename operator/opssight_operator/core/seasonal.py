@@ -77,10 +77,12 @@ def decide_hours(
 ) -> tuple[Change | Hold, HourTable | None]:
     """The verdict on a whole table, and the table that holds from now on.
 
-    ``case`` is that of the present hour; data, firing and times are the same for all hours.
+    ``case`` is that of the present hour; data, firing and times are the same for all hours. Going ``back`` needs no
+    suggestion: a table that proved wrong is left, whatever history lacks now.
     """
-    if suggested is None:
-        return decide(case), current
+    wanted = suggested if case.back_to is None or back is None else back
+    if wanted is None:
+        return decide(replace(case, back_to=None)), current
     verdicts = [
         decide(
             replace(
@@ -90,14 +92,14 @@ def decide_hours(
                 back_to=None if case.back_to is None or back is None else RollBack(back.values[hour], case.back_to.why),
             )
         )
-        for hour, value in enumerate(suggested.values)
+        for hour, value in enumerate(wanted.values)
     ]
     holds = [verdict for verdict in verdicts if isinstance(verdict, Hold)]
     if len(holds) == len(verdicts) or (current is None and holds):
         return _held(holds, len(verdicts)), current
-    start = suggested.values if current is None else current.values
+    start = wanted.values if current is None else current.values
     values = tuple(v.value if isinstance(v, Change) else start[h] for h, v in enumerate(verdicts))
-    table = HourTable(values, suggested.time_zone)
+    table = HourTable(values, wanted.time_zone)
     moved = [(hour, v) for hour, v in enumerate(verdicts) if isinstance(v, Change)]
     return _summed(moved, start, table, case, first=current is None), table
 

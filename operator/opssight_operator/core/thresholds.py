@@ -19,11 +19,12 @@ from .firing import firing_at
 from .hours import HourTable
 from .numbers import exact_text, number_or_none
 from .observation import Labels, RuleObservation
-from .outcome import Watch, judged, outcome_after_change, table_to_go_back_to
+from .outcome import Judged, Watch, judged, table_to_go_back_to
 from .rules import LabelItems, Level, label_items, recorded_levels
 from .science import guards_for
 from .seasonal import decide_hours
 from .timing import seconds_of, whole_second
+from .trial import outcome_after_change
 
 MAX_LISTED = 50
 MAX_CHANGES = 10
@@ -62,7 +63,7 @@ class Decision:
     outcome: ThresholdOutcome | None = None
     just_changed: bool = False  # by an earlier look in the same interval, whose words still hold
     table: HourTable | None = None  # seasonal: ``current`` is its threshold of the present hour
-    came: ThresholdOutcome | None = None  # of the threshold that stood until now
+    came: Judged | None = None  # of the threshold that stood until now
 
     @property
     def level(self) -> Level | None:
@@ -193,7 +194,7 @@ def _decide(
             rolled_back=verdict.rolled_back,
             now=now,
         )
-        return Decision(evidence.labels, evidence, verdict, before, verdict.value, now, begun, table=table, came=kept)
+        return Decision(evidence.labels, evidence, verdict, before, verdict.value, now, begun, table=table, came=came)
     changed_at = None if before is None else before.changed_at
     just_changed = (
         before is not None
@@ -202,7 +203,7 @@ def _decide(
         and now - changed_at < interval / 2
         and verdict.reason not in (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
     )
-    return Decision(evidence.labels, evidence, verdict, before, current, changed_at, kept, just_changed, table, kept)
+    return Decision(evidence.labels, evidence, verdict, before, current, changed_at, kept, just_changed, table, came)
 
 
 def _gone(labels: Labels, before: Known) -> Decision:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opssight_operator.core.chain import Case, Change, Guards, Hold, decide
+from opssight_operator.api.threshold_reasons import ThresholdReason
+from opssight_operator.core.chain import Case, Change, Guards, Hold, RollBack, decide
 
 GUARDS = Guards(min=0.001, max=0.2, max_step=0.25, dead_band=0.05, cooldown=3600, min_coverage=0.8, min_duration=86400)
 CASE = Case(
@@ -151,3 +152,11 @@ def test_step_by_step_every_threshold_arrives_where_history_suggests(suggested: 
     assert isinstance(verdict, Hold)
     assert verdict.reason == "WithinDeadBand"
     assert current == pytest.approx(suggested, rel=0.06)
+
+
+def test_going_back_to_where_the_threshold_stands_is_no_change() -> None:
+    proved = RollBack(0.5, "9 episodes in 1d, predicted were 0 to 2")
+    verdict = decide(replace(CASE, current=0.2, back_to=proved))
+    assert verdict == Hold(
+        ThresholdReason.AT_LIMIT, f"{proved.why}, guardrails.max is 0.2, and the threshold stands there"
+    )

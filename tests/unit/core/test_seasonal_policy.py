@@ -183,3 +183,60 @@ def test_more_tables_than_an_object_can_hold_are_refused() -> None:
     policy = seasonal(perLabels=["service"], seasonal=spec, guardrails={"deadBand": "0"})
     with pytest.raises(TooMuchData, match="choose perLabels with fewer values"):
         at(policy, columns={f"service=s{n}": rng.lognormal(0, 1, 1009) for n in range(40)})
+
+
+def on_trial() -> tuple[ThresholdPolicy, RuleObservation, str, float]:
+    """A policy whose second table has proved wrong thirty hours later, its rule, the good table, and that time."""
+    policy = seasonal(alert={"for": "10m", "name": "ManyErrors"})
+    plan = judged(policy, NOW, 1.0, hours=())
+    policy, rule = after(policy, plan), loaded(plan)
+    good = policy.status.thresholds[0].hours
+    plan = judged(policy, NOW + 2 * DAY, 0.85, rule=rule, hours=())
+    policy, rule = after(policy, plan), loaded(plan)
+    (threshold,) = policy.status.thresholds
+    assert threshold.outcome is not None
+    assert threshold.hours != good == threshold.outcome.last_good_hours
+    return policy, rule, str(good), NOW + 2 * DAY + 30 * HOUR
+
+
+def loaded(plan: Plan[ThresholdPolicyStatus]) -> RuleObservation:
+    assert isinstance(plan.rule, ApplyRule)
+    return a_loaded_rule(plan.rule.rule)
+
+
+def judged(
+    policy: ThresholdPolicy,
+    now: float,
+    factor: float,
+    *,
+    hours: Any,
+    rule: RuleObservation | None = None,
+    columns: Any = None,
+) -> Plan[ThresholdPolicyStatus]:
+    """An evaluation with an alert that fired for an hour, so many ``hours`` ago."""
+    fired = np.full(ROWS, np.nan)
+    for ago in hours:
+        first = ROWS - 1 - round(ago * HOUR / STEP)
+        fired[first : first + 6] = 1.0
+    frame = a_frame(columns or {"": factor * office(now)}, end=now, step=STEP)
+    alerts = a_frame({"alertname=ManyErrors": fired}, end=now, step=STEP)
+    observation = a_policy_observation(frame, rule=rule, alerts=alerts)
+    return evaluate(policy, observation, history_window(policy.spec, now, SETTINGS), now, SETTINGS)
+
+
+@pytest.mark.parametrize("columns", [None, {"": [float("nan")] * ROWS}], ids=["with history", "without a sample"])
+def test_a_table_that_proved_wrong_goes_back_to_the_good_one_whatever_history_says_now(columns: Any) -> None:
+    policy, rule, good, now = on_trial()
+    plan = judged(policy, now, 0.85, hours=range(2, 30, 2), rule=rule, columns=columns)
+    (threshold,) = plan.status.thresholds
+    assert (threshold.reason, threshold.hours) == ("RolledBack", good)
+    assert recorded(plan) == HourTable.parse(good, ZONE)
+    assert threshold.current == f"{recorded(plan).now(now):g}"
+    assert "back to the last good" in plan.status.history[0].why
+
+
+def test_a_table_as_predicted_is_not_left_because_history_is_gone() -> None:
+    policy, rule, _, now = on_trial()
+    plan = judged(policy, now, 0.85, hours=(), rule=rule, columns={"": [float("nan")] * ROWS})
+    (threshold,) = plan.status.thresholds
+    assert (threshold.reason, threshold.hours) == ("NoData", policy.status.thresholds[0].hours)
