@@ -2,13 +2,14 @@
 
 Layout, little endian: version (1 byte), flags (1), reference time and half-life (8 each), total weight
 (8), smallest kept magnitude (4), number of bins (2), the first key (4), then the gap to each next key as
-a base-128 varint, then the weight of each bin as a float16 share of the largest. A share is rounded to
-0.05 %, so a quantile may move to a neighbouring bin at most where two bins share it evenly.
+a base-128 varint, then the weight of each bin as a float16, in a unit that keeps counts below 2048 exact.
+What rounding takes from a bin the next one gets, so that errors do not add up and quantiles stay in their bins.
 Where the bins do not fit, those on the side away from the guarded tail become one bin.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 
 import numpy as np
@@ -21,6 +22,7 @@ from .histogram import HistogramBank
 
 MAX_BYTES = 4096
 _VERSION = 1
+_SMALLEST = 2.0**-24  # float16 above zero: a bin never vanishes
 _HEADER = struct.Struct("<BBdddiHi")
 
 
@@ -69,9 +71,21 @@ def _body(keys: Keys, weights: FloatArray) -> bytes:
             out.append(gap & 127 | 128)
             gap >>= 7  # noqa: PLW2901
         out.append(gap)
-    largest = float(weights.max(initial=0.0)) or 1.0
-    shares = np.maximum(weights / largest, 2.0**-24)  # the smallest float16: a bin never vanishes
-    return bytes(out) + shares.astype("<f2").tobytes()
+    return bytes(out) + _rounded(weights).tobytes()
+
+
+def _rounded(weights: FloatArray) -> NDArray[np.float16]:
+    """The weights in a power of two of which the largest has 11 bits, as many as a float16 holds."""
+    _, exponent = math.frexp(float(weights.max(initial=0.0)) or 1.0)
+    shares = np.ldexp(weights, 11 - exponent)
+    kept = shares.astype("<f2")
+    if (kept == shares).all():
+        return kept
+    owed = 0.0
+    for index, share in enumerate(shares.tolist()):
+        kept[index] = max(share + owed, _SMALLEST)
+        owed += share - float(kept[index])
+    return kept
 
 
 def _varints(data: bytes, count: int) -> tuple[NDArray[np.int64], int]:

@@ -35,6 +35,26 @@ def test_what_has_decayed_makes_the_interval_wider():
     assert fast.upper / fast.lower > slow.upper / slow.lower
 
 
+AS_OFTEN = {  # percentile, half-life in rows, and how many samples say one thing
+    "the middle, hardly decayed": (50.0, 5000.0, 1),
+    "a tail, decayed to a few hundred samples": (95.0, 200.0, 1),
+    "a tail of samples in runs": (90.0, 500.0, 5),
+}
+
+
+@pytest.mark.parametrize(("percentile", "rows", "run"), AS_OFTEN.values(), ids=AS_OFTEN)
+@pytest.mark.parametrize("bound", list(Bound))
+def test_the_interval_holds_the_true_percentile_as_often_as_it_says(percentile, rows, run, bound):
+    random = np.random.default_rng(6)
+    truth = -math.log(1 - percentile / 100)
+    estimator, held = DecayingHistogram(percentile, 60.0 * rows), []
+    for _ in range(300):
+        values = np.repeat(random.exponential(size=len(TIMES) // run), run)
+        estimate = estimator.estimate(TIMES, bound.sign * values, bound)
+        held.append(estimate.lower <= bound.sign * truth <= estimate.upper)
+    assert np.mean(held) >= 0.92, "an open end would not count, as NaN compares with nothing"
+
+
 def test_a_short_half_life_says_that_samples_are_few():
     estimate = DecayingHistogram(99, 300.0).estimate(TIMES, np.random.default_rng(3).random(2000), UPPER)
     assert "few" in estimate.notes[0] and math.isnan(estimate.upper)

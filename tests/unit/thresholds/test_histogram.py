@@ -164,6 +164,41 @@ def test_a_histogram_fits_into_4_kb_and_keeps_its_tail(bound):
         np.testing.assert_allclose(back.total, bank.total, rtol=1e-6)
 
 
+COMMON = {
+    "a latency": lambda random, n: random.lognormal(-2, 0.5, n),
+    "a latency of many orders": lambda random, n: random.lognormal(0, 2.5, n),
+    "requests by the hour of the day": lambda random, n: (
+        (100 + 80 * np.sin(np.arange(n) * 2 * np.pi / 1440)) * random.gamma(50, 0.02, n)
+    ),
+    "a share with many zeros": lambda random, n: random.beta(0.5, 50, n) * (random.random(n) > 0.5),
+    "either sign": lambda random, n: random.normal(0, 1, n) ** 3,
+}
+
+
+@pytest.mark.parametrize("draw", COMMON.values(), ids=COMMON)
+@pytest.mark.parametrize("bound", list(Bound))
+def test_in_4_kb_the_quantiles_of_the_guarded_tail_are_still_within_half_a_percent_of_the_exact_ones(draw, bound):
+    p = [0.9, 0.95, 0.99] if bound is Bound.UPPER else [0.1, 0.05, 0.01]
+    for seed in range(10):
+        values = draw(np.random.default_rng(seed), 10_079)  # so that no rank falls between two samples
+        data = to_bytes(HistogramBank.of(60.0 * np.arange(len(values)), values[:, None]), keep=bound)
+        assert len(data) <= 4096
+        exact = np.quantile(values, p, method="inverted_cdf")
+        np.testing.assert_allclose(from_bytes(data).quantiles(p)[:, 0], exact, rtol=0.005, err_msg=str(seed))
+
+
+def test_in_4_kb_decayed_weights_lose_nothing_worth_a_bin():
+    random = np.random.default_rng(9)
+    for _ in range(10):
+        values = random.lognormal(0, 2.0, 10_080)
+        bank = HistogramBank.of(60.0 * np.arange(len(values)), values[:, None], half_life=86400.0)
+        back = from_bytes(to_bytes(bank))
+        shares = [weights / weights.sum() for _, weights in (bank.bins(0), back.bins(0))]
+        if len(shares[0]) == len(shares[1]):
+            assert np.abs(np.cumsum(shares[0]) - np.cumsum(shares[1])).max() < 1e-5
+        np.testing.assert_allclose(back.quantiles([0.9, 0.95, 0.99]), bank.quantiles([0.9, 0.95, 0.99]), rtol=0.008)
+
+
 def test_a_restored_histogram_learns_on():
     random = np.random.default_rng(5)
     values = random.lognormal(0, 0.3, (500, 1))
