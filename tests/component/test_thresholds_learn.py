@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -12,9 +13,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from localcluster import Cluster
+from localcluster.shop_model import Incident
 
 from component.lever import Lever
 from component.operator_process import OperatorProcess, View, eventually, working
+from opssight_operator.api.threshold_policy import ThresholdPolicySpec
+from opssight_operator.core.thresholds import learning_digest
 
 ERRORS = (
     'sum by (service) (rate(http_requests_total{code=~"5.."}[5m])) / sum by (service) (rate(http_requests_total[5m]))'
@@ -72,6 +76,13 @@ def test_two_weeks_with_incidents_give_a_sane_threshold_in_one_interval(
     }
     for name, estimator in ESTIMATORS.items():
         view.apply("ThresholdPolicy", name, {**spec, "estimator": estimator})
+    witness(cluster, view, incidents)
+    for name, excluded in WITNESSES.items():
+        history = {"window": "13d", "step": "5m", "exclude": excluded(view)}
+        view.apply("ThresholdPolicy", name, {**spec, "history": history, "estimator": RARE})
+    unguarded = {**spec, "history": {"window": "13d", "step": "5m"}}
+    view.apply("ThresholdPolicy", "plain", unguarded)
+    view.apply("ThresholdPolicy", "learned", {**unguarded, "estimator": RARE})
     view.apply("ThresholdPolicy", "week", {**spec, "seasonal": {"timeZone": "Europe/Berlin", "minSamples": 20}})
     now = time.time() // STEP * STEP
     start = now - 13 * 86400
@@ -91,7 +102,7 @@ def test_two_weeks_with_incidents_give_a_sane_threshold_in_one_interval(
         normal[service] = np.nanquantile(samples[~within, 1], [0.5, 0.95])
         worst[service] = np.nanmax(samples[within, 1]) if within.any() else np.inf
     assert len(normal) == 4
-    for name in [*ESTIMATORS, "week"]:
+    for name in [*ESTIMATORS, *WITNESSES, "plain", "week"]:
         view.reaches("tpol", name, "Loaded", "RuleLoaded", seconds=60)
         learned = thresholds(view, name)
         assert set(learned) == set(normal), name
@@ -103,6 +114,13 @@ def test_two_weeks_with_incidents_give_a_sane_threshold_in_one_interval(
             assert threshold["simulation"]["current"]["episodesPerWeek"], (name, service)
             assert threshold["samples"] > 3000
         assert len(history_of(view, name)) == 4, "one interval, one change each"
+    view.reaches("tpol", "learned", "Loaded", "RuleLoaded", seconds=60)
+    for service in {incident.service for incident in incidents}:
+        incident_learned = float(thresholds(view, "learned")[service]["current"])
+        for name in WITNESSES:
+            threshold = thresholds(view, name)[service]
+            assert float(threshold["current"]) < 0.7 * incident_learned, (name, service)
+            assert any(note.startswith("history.exclude took") for note in threshold["notes"]), (name, service)
     spent = sum(float(t["simulation"]["current"]["episodesPerWeek"]) for t in thresholds(view, "budget").values())
     told = len(incidents) * 7 / 13 * 3  # what was left out is simulated all the same
     assert spent <= 4 + told
@@ -114,6 +132,32 @@ def test_two_weeks_with_incidents_give_a_sane_threshold_in_one_interval(
     assert {r["metric"]["service"]: float(r["value"][1]) for r in recorded} == {
         service: at_hour(t["hours"], here) for service, t in thresholds(view, "week").items()
     }
+
+
+RARE = {"type": "Percentile", "percentile": {"percentile": "99.9"}}  # rarer than the incidents, so that it learns them
+STRETCHED = {"before": "10m", "after": "20m"}
+WITNESSES: dict[str, Callable[[View], dict[str, Any]]] = {
+    "alerts": lambda view: {
+        "alerts": [{"name": "ManyErrors", "labels": {"namespace": view.namespace}}],
+        **STRETCHED,
+    },
+    "detectors": lambda view: {"detectors": ["errors-seen"], **STRETCHED},
+}
+
+
+def witness(cluster: Cluster, view: View, incidents: Sequence[Incident]) -> None:
+    """Let an alert and a detector have seen each incident."""
+    alert = {"__name__": "ALERTS", "alertname": "ManyErrors", "alertstate": "firing"}
+    score = {"__name__": "opssight_anomaly_score", "detector": "errors-seen", "query": "errors"}
+    for service in {incident.service for incident in incidents}:
+        times = [t for i in incidents if i.service == service for t in np.arange(i.start, i.end + 60, 60.0).tolist()]
+        where = {"namespace": view.namespace, "service": service}
+        cluster.remote_write(
+            [
+                ({**alert, **where}, [(t, 1.0) for t in times]),
+                ({**score, **where}, [(t, 2.5) for t in times]),
+            ]
+        )
 
 
 def stamp(seconds: float) -> str:
@@ -171,6 +215,40 @@ def test_when_traffic_doubles_the_threshold_follows_within_its_guardrails_and_no
     assert thresholds(view, "frozen")[""]["reason"] in ("Firing", "WithinDeadBand")
     query = f'opssight:threshold{{namespace="{view.namespace}",policy="follows"}}'
     eventually("Prometheus records it", lambda: [r["value"][1] for r in cluster.prometheus.query(query)] == ["16"])
+
+
+def test_with_default_guardrails_traffic_that_has_doubled_is_followed_after_a_day_and_by_one_step(
+    cluster: Cluster, operator: OperatorProcess, view: View
+) -> None:
+    now = time.time() // 60 * 60
+    policies = {"new-level": 25, "incident": 23}  # hours since traffic has doubled
+    specs = {}
+    for name, hours in policies.items():
+        past = [(now - 60 * i, (10 if i > 60 * hours else 20) + 0.1 * (i % 5)) for i in range(15 * 1440, -1, -1)]
+        cluster.remote_write([({"__name__": "traffic", "policy": name, "namespace": view.namespace}, past)])
+        expr = f'max(traffic{{policy="{name}",namespace="{view.namespace}"}})'
+        specs[name] = {"sourceRef": {"name": "loop"}, "expr": expr, "interval": "5s", "delivery": {"mode": "Record"}}
+        view.apply("ThresholdPolicy", name, {**specs[name], "suspend": True})
+        view.reaches("tpol", name, "Suspended")
+        learned = {"labels": {}, "current": "10.4", "reason": "Changed", "message": "", "changedAt": stamp(now - 7200)}
+        digest = learning_digest(ThresholdPolicySpec.model_validate(specs[name]))
+        status = json.dumps({"status": {"count": 1, "digest": digest, "thresholds": [learned]}})
+        cluster.kubectl(
+            "patch", "tpol", name, "-n", view.namespace, "--subresource=status", "--type=merge", "-p", status
+        )
+    for name, spec in specs.items():
+        view.apply("ThresholdPolicy", name, {**spec, "suspend": False})
+    eventually("a step", lambda: thresholds(view, "new-level")[""]["current"] != "10.4", seconds=60)
+    step = thresholds(view, "new-level")[""]["current"]
+    assert float(step) == pytest.approx(13, rel=0.001)
+    eventually("frozen", lambda: "proposed" in thresholds(view, "incident")[""], seconds=60)
+    assert float(thresholds(view, "incident")[""]["proposed"]) > 20
+    time.sleep(12)  # two intervals
+    assert thresholds(view, "new-level")[""]["current"] == step, "the next one is an hour away"
+    assert "is the new level" in history_of(view, "new-level")[-1]["why"]
+    assert thresholds(view, "incident")[""]["current"] == "10.4"
+    assert thresholds(view, "incident")[""]["reason"] == "Firing"
+    assert history_of(view, "incident") == []
 
 
 def test_a_threshold_that_raises_more_alerts_than_predicted_is_rolled_back(
@@ -260,6 +338,11 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "InvalidSpec",
         ("history.exclude.ranges[0]", "day is out of range"),
     ),
+    "less history than is asked for": (
+        {"expr": 'lever{case="short"}', "history": {**fast("short")["history"], "minDuration": "9m"}},
+        "InsufficientHistory",
+        ("span", "history.minDuration asks for 9m"),
+    ),
     "no such metric": ({"expr": "no_such_metric"}, "NoData", ("expr", "10m")),
     "five thousand label values": (
         {"expr": "many_values", "perLabels": ["n"]},
@@ -273,6 +356,7 @@ def test_a_bad_policy_gets_a_condition_that_names_the_field(
     cluster: Cluster, operator: OperatorProcess, lever: Lever, view: View
 ) -> None:
     lever.give(cluster, "bad", [1.0 + i % 3 for i in range(300)])
+    lever.give(cluster, "short", [1.0] * 30)
     now = time.time() // 2 * 2
     cluster.remote_write(
         [
