@@ -137,7 +137,10 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.TARGET_TAKEN: "An older policy patches the same number; the message names it.",
     Reason.TARGET_REVERTED: "Somebody set the patched number back again and again; it is left to them.",
     Reason.HELD: "A guardrail holds the current threshold; status.thresholds says which one and why.",
-    Reason.NOT_JUDGED: "No delivered change is old enough (outcome.after) to compare its alerts with the prediction.",
+    Reason.NOT_JUDGED: (
+        "No delivered change is old enough (outcome.after) to compare its alerts with the prediction, or there is no "
+        "prediction: nothing is delivered, or the limit moves with its metric."
+    ),
     Reason.AS_PREDICTED: "The alert episodes since the last change are within the predicted range.",
     Reason.TOO_MANY_EPISODES: "There were more alert episodes since the last change than the prediction allows.",
     Reason.TOO_FEW_EPISODES: "There were fewer alert episodes since the last change than the prediction allows.",

@@ -28,7 +28,7 @@ from .numbers import number_text
 from .observation import Frame, Labels
 from .rules import Level
 from .timing import seconds_of
-from .trial import WRONG, began, expected_per_week, is_judged
+from .trial import WRONG, began, expected_per_week, why_not_judged
 
 _GAP_STEPS = 2  # samples that may be missing within one episode, as when Prometheus starts anew
 
@@ -62,7 +62,7 @@ class Watch:
 
 def alert_query(spec: ThresholdPolicySpec, step: float) -> str | None:
     """PromQL with a sample in each step in which the alert fired; None when nothing is delivered or named."""
-    if spec.alert.name is None or not is_judged(spec):
+    if spec.alert.name is None or spec.delivery.mode == "Recommend":
         return None
     return f"max_over_time({firing_selector(spec.alert.name, spec.alert.labels)}[{duration(step)}])"
 
@@ -71,7 +71,7 @@ def judged(
     spec: ThresholdPolicySpec, before: ThresholdOutcome | None, evidence: Evidence, current: Level, watch: Watch
 ) -> Judged | None:
     """The outcome of the threshold ``current`` by now; None when there is none to judge."""
-    if before is None or not is_judged(spec):
+    if before is None or why_not_judged(spec):
         return None
     elapsed = watch.now - began(before)
     if elapsed > seconds(spec.outcome.until) and before.state != "Waiting":

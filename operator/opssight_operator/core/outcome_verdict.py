@@ -12,13 +12,13 @@ from .outcome import sentence
 from .series import described
 from .thresholds import Decision
 from .timing import seconds_of
-from .trial import is_judged
+from .trial import why_not_judged
 
 
 def outcome_verdict(spec: ThresholdPolicySpec, made: Sequence[Decision], now: float) -> Verdict:
     """The worst that is known comes first: wrong, rolled back, as predicted, not yet judged."""
-    if not is_judged(spec):
-        return Verdict("Unknown", Reason.NOT_JUDGED, "delivery.mode is Recommend: nothing is delivered to be judged")
+    if why := why_not_judged(spec):
+        return Verdict("Unknown", Reason.NOT_JUDGED, why)
     for state, reason in (("TooMany", Reason.TOO_MANY_EPISODES), ("TooFew", Reason.TOO_FEW_EPISODES)):
         wrong = [d for d in made if d.outcome and d.outcome.state == state]
         if wrong:

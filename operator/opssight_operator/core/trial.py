@@ -22,9 +22,14 @@ from .timing import seconds_of, whole_second
 WRONG: tuple[OutcomeState, ...] = ("TooMany", "TooFew")
 
 
-def is_judged(spec: ThresholdPolicySpec) -> bool:
-    """Whether thresholds are delivered, so that there is an outcome."""
-    return spec.delivery.mode != "Recommend"
+def why_not_judged(spec: ThresholdPolicySpec) -> str:
+    """Why there is no outcome; empty when there is one."""
+    if spec.delivery.mode == "Recommend":
+        return "delivery.mode is Recommend: nothing is delivered to be judged"
+    if spec.estimator.type == "ExceedanceRate":
+        # What a limit of now would have raised over two weeks says nothing of one that moves with each point.
+        return "the limit of ExceedanceRate moves with its metric, so that no number of episodes is predicted"
+    return ""
 
 
 def began(outcome: ThresholdOutcome) -> float:
@@ -52,7 +57,7 @@ def outcome_after_change(
     now: float,
 ) -> ThresholdOutcome | None:
     """The outcome that a change from ``old`` to ``new`` begins with."""
-    if evidence is None or evidence.seen is None or not is_judged(spec):
+    if evidence is None or evidence.seen is None or why_not_judged(spec):
         return None
     found = episodes(spec, evidence, new)
     good = None if rolled_back or old is None else _good(_Standing.of(old, now), previous)

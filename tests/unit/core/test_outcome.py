@@ -108,6 +108,20 @@ def test_a_recommendation_is_not_judged() -> None:
     assert alert_query(policy.spec, STEP) is None
 
 
+def test_a_limit_that_moves_with_its_metric_is_not_judged_by_what_it_would_have_raised_standing_still() -> None:
+    policy = story(estimator={"type": "ExceedanceRate"})
+    told = Story(policy)
+    plan = told.at(NOW, [1.0 + row % 7 for row in range(ROWS)], firing(now=NOW))
+    assert told.threshold.current is not None
+    assert told.threshold.outcome is None
+    assert condition(plan) == (
+        "Unknown",
+        "NotJudged",
+        "the limit of ExceedanceRate moves with its metric, so that no number of episodes is predicted",
+    )
+    assert alert_query(policy.spec, STEP) is not None, "whether it fires is asked for all the same"
+
+
 BEFORE = ThresholdOutcome(
     since=rfc3339(NOW - 7 * DAY + HOUR),
     predicted_episodes_per_week="20",
