@@ -76,6 +76,8 @@ def _policy(status: ThresholdPolicyStatus) -> object:
         [(c.at, c.labels, c.from_, c.to) for c in status.history],
         status.digest,
         status.rule_objects,
+        # What is counted and compared at the next look has to be there then.
+        status.patch and (status.patch.value, status.patch.reverts, status.patch.original, status.patch.occurrence),
     )
 
 

@@ -2,8 +2,9 @@
 
 The number is chosen in the expression as its owner wrote it, which is kept in the status and beside the alert in an
 annotation: after the first write the number itself would no longer be recognised by its value. What stands there now
-must differ from that original in this number alone; otherwise its owner has changed the alert, and what stands there
-is the new original.
+must differ from that original in a number of ours alone; otherwise its owner has changed the alert, and what stands
+there is the new original. The annotation holds our number too: it comes with the patch itself, while the status is
+written afterwards and may be one patch behind.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Aim:
     place: Place
     original: str
     literal: Literal  # in the expression as it stands now
+    is_ours: bool = False  # whether a patch of this policy put the number there
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -97,7 +99,8 @@ def aim_at(patch: Patch, bound: str, target: Target, policy_name: str, remembere
             f"delivery.patch: {len(found)} alerts fit, set group or labels so that one is left: {listed}",
         )
     place = found[0]
-    original = _original(place, policy_name, target, remembered)
+    known = _known(place, policy_name, target, remembered)
+    original = next((one.original for one in known if one.is_what_stands_at(place)), place.expr)
     try:
         chosen = _chosen(original, patch.literal, bound)
         now = find_literals(place.expr)[chosen.occurrence - 1]
@@ -107,7 +110,7 @@ def aim_at(patch: Patch, bound: str, target: Target, policy_name: str, remembere
         raise Refused(Reason.TARGET_NOT_FOUND, f"delivery.patch.literal: {place.described}: {error}") from error
     except InvalidSpec as error:
         raise Refused(Reason.AMBIGUOUS_TARGET, f"delivery.patch.literal: {place.described}: {error}") from error
-    return Aim(place, original, now)
+    return Aim(place, original, now, any(now.value == one.value for one in known))
 
 
 def _permitted(policy: ThresholdPolicy, target: Target | None, *, allowed: bool) -> Aim:
@@ -194,13 +197,18 @@ def _write(policy: ThresholdPolicy, threshold: float, target: Target, aim: Aim) 
         alert=aim.place.alert,
         before=aim.place.expr,
         after=changed,
-        annotations=_with_original(target, policy.metadata.name, aim),
+        annotations=_with_original(target, policy.metadata.name, aim, threshold),
     )
 
 
-def _with_original(target: Target, policy_name: str, aim: Aim) -> dict[str, str]:
-    originals = _originals(target)
-    originals[policy_name] = {"group": aim.place.group, "alert": aim.place.alert, "expr": aim.original}
+def _with_original(target: Target, policy_name: str, aim: Aim, threshold: float) -> dict[str, str]:
+    entry = {
+        "group": aim.place.group,
+        "alert": aim.place.alert,
+        "expr": aim.original,
+        "value": decimal_text(threshold),
+    }
+    originals = _originals(target) | {policy_name: entry}
     return {**target.annotations, PATCH_ORIGINALS: json.dumps(originals, sort_keys=True, ensure_ascii=False)}
 
 
@@ -212,23 +220,38 @@ def _originals(target: Target) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _original(place: Place, policy_name: str, target: Target, remembered: PatchStatus | None) -> str:
-    """The expression before any patch of this policy, if what stands there is that with our number in it.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What one memory says of a patch: the expression before it, and the number that it wrote (None for any)."""
 
-    Where it is not, its owner has written it anew, and that is the original from now on.
-    """
-    if remembered and (remembered.target, remembered.group, remembered.alert) == (
-        target.name,
-        place.group,
-        place.alert,
-    ):
-        changed = _change(remembered.original, place.expr)
-        return remembered.original if changed is not None and changed[1] == float(remembered.value) else place.expr
-    noted = _originals(target).get(policy_name)  # a lost status
-    if isinstance(noted, dict) and (noted.get("group"), noted.get("alert")) == (place.group, place.alert):
-        text = str(noted.get("expr", ""))
-        return text if _change(text, place.expr) is not None else place.expr
-    return place.expr
+    original: str
+    value: float | None
+
+    def is_what_stands_at(self, place: Place) -> bool:
+        """Whether the expression there is the original with that number in it."""
+        changed = _change(self.original, place.expr)
+        return changed is not None and self.value in (None, changed[1])
+
+
+def _known(place: Place, policy_name: str, target: Target, remembered: PatchStatus | None) -> list[_Known]:
+    """What the object and the status know of patches of this policy to this alert, the newer one first."""
+    here = target.name, place.group, place.alert
+    known = []
+    if remembered and (remembered.target, remembered.group, remembered.alert) == here:
+        known.append(_Known(remembered.original, float(remembered.value)))
+    noted = _originals(target).get(policy_name)
+    if isinstance(noted, dict) and (noted.get("group"), noted.get("alert")) == here[1:]:
+        value = _number_or_none(noted.get("value"))
+        if value is not None or not known:
+            known.insert(0, _Known(str(noted.get("expr", "")), value))
+    return known
+
+
+def _number_or_none(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _change(original: str, now: str) -> tuple[float, float] | None:
@@ -270,7 +293,7 @@ def _reverts(policy: ThresholdPolicy, aim: Aim) -> int:
     if kept is None or policy.status.observed_generation != policy.metadata.generation:
         return 0
     same = (kept.group, kept.alert, kept.occurrence) == (aim.place.group, aim.place.alert, aim.literal.occurrence)
-    undone = same and aim.literal.value != float(kept.value)
+    undone = same and not aim.is_ours
     return kept.reverts + (1 if undone and kept.reverts < MAX_REVERTS else 0)
 
 
