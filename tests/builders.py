@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorSpec, AnomalyDetectorStatus
-from opssight_operator.api.base import ObjectMeta
+from opssight_operator.api.base import ObjectMeta, seconds
 from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
 from opssight_operator.api.pattern_report import PatternReport, PatternReportSpec
 from opssight_operator.api.report_status import PatternReportStatus
@@ -143,6 +143,8 @@ def a_loaded_rule(rule: RuleObject, **changes: Any) -> RuleObservation:
                 "health": "ok",
                 "labels": entry.get("labels", {}),
                 "query": entry["expr"],
+                "for_seconds": seconds(entry.get("for", "0s")) if "alert" in entry else None,
+                "keep_firing_for_seconds": seconds(entry.get("keep_firing_for", "0s")) if "alert" in entry else None,
                 **changes,
             }
         )

@@ -20,6 +20,34 @@ POLICY = a_policy(mode="Record", perLabels=["service"])
 VALUES = {'it\'s "q"': 1e-7, "a\\b\nc": -0.5, "größe ☃ 😀": 1e21, "{{ $labels.x }}": 0.1 + 0.2}
 THRESHOLDS = policy_rule(POLICY, [({"service": name}, value) for name, value in VALUES.items()])
 ALERT = detector_rule(a_detector(alert={"for": "1s", "keepFiringFor": "1m", "annotations": {"a": "{{ $value }}"}}))
+ODD = [
+    'sum by (service) (rate(errors_total{code=~"5..",m!="GET"}[5m])) / sum(rate(all_total[5m])) by (service) > 0.05',
+    "sum by () (x) > ((5)) or max without () (y) > 0x1F",
+    "a / ignoring () b > 1 and on () c",
+    "a > on (x) group_left (y) (max by (x, y) (b) or on (x) count by (x) (a) * 0 + 5)",
+    "a * ignoring (x) group_right () b > -5",
+    "x > -5 or y > - 5 or z >= - -5 or w < -+5 or v < 10 * -3",
+    "max_over_time(deriv(x[5m:30s] offset -1h)[10m:]) > 1e3 and x offset 5m @ 1609746000 == 0",
+    'label_replace(x{path=~`\\d+/"42"`}, "a", "$1", "b", "(.*)7") > Inf unless x == NaN',
+    "count_values without (inf0) ('v1', build_info) > bool .5",
+    "topk(3, x) > 1 or quantile(0.9, x) > 1 or -x ^ 2 > 1",
+    'histogram_quantile(0.99, sum by (le) (rate(request_seconds_bucket{le!="+Inf"}[1h30m]))) > 1.5 # seconds',
+    'ALERTS{alertname="größe ☃",reason="it\'s \\"q\\""} > 0 and {__name__="x",a=""} > 1',
+]
+ALERTS = RuleObject(
+    "odd",
+    {},
+    (
+        {
+            "name": "odd",
+            "rules": [
+                {"alert": f"Odd{at}", "expr": expr, "for": "1h30m", "keep_firing_for": "90s", "labels": {"at": str(at)}}
+                for at, expr in enumerate(ODD)
+            ],
+        },
+    ),
+    "",
+)
 
 
 @pytest.fixture(scope="module", params=["new", "old"])
@@ -39,7 +67,17 @@ def loads(prometheus: Prometheus, rule: RuleObject) -> None:
 def verdict(prometheus: Prometheus, rule: RuleObject) -> Verdict:
     name = rule.groups[0]["name"]
     loaded = tuple(
-        LoadedRule(name, r["name"], r["type"], r["health"], r.get("lastError", ""), 0, r.get("labels", {}), r["query"])
+        LoadedRule(
+            group=name,
+            name=r["name"],
+            kind=r["type"],
+            health=r["health"],
+            last_error=r.get("lastError", ""),
+            labels=r.get("labels", {}),
+            query=r["query"],
+            for_seconds=r.get("duration"),
+            keep_firing_for_seconds=r.get("keepFiringFor"),
+        )
         for group in prometheus.rule_groups()
         if group["name"] == name
         for r in group["rules"]
@@ -55,7 +93,7 @@ def wait_for(prometheus: Prometheus, rule: RuleObject, reason: str) -> Verdict:
     return said
 
 
-@pytest.mark.parametrize("rule", [THRESHOLDS, ALERT], ids=["thresholds", "alert"])
+@pytest.mark.parametrize("rule", [THRESHOLDS, ALERT, ALERTS], ids=["thresholds", "alert", "odd expressions"])
 def test_a_loaded_rule_is_recognised(prometheus: Prometheus, rule: RuleObject) -> None:
     loads(prometheus, rule)
     wait_for(prometheus, rule, "Loaded")

@@ -7,22 +7,19 @@ Prometheus' own list is believed.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from ..api.base import duration
 from ..api.conditions import Condition, ConditionType, Reason
 from .conditions import Verdict, find, shortened
 from .observation import LoadedRule, RuleObjectState, RuleObservation
 from .plan import RuleObject
-from .rules import LabelItems, delivered_value, label_items
 from .timing import seconds_of
+from .written_rules import not_listed, written_rule
 
 _ERROR_LENGTH = 200
 _REFUSAL_LENGTH = 600
 _HINT = "if it stays so, look whether the ruleSelector of Prometheus asks for a label that ruleLabels could give"
-
-_Identity = tuple[str, LabelItems, float | tuple[float, ...] | None]
 
 
 def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdict:
@@ -57,13 +54,11 @@ def _missing(desired: RuleObject, loaded: Sequence[LoadedRule]) -> Verdict | Non
     group = str(desired.groups[0]["name"])
     if not loaded:
         return Verdict("False", Reason.NOT_LOADED, f"Prometheus does not list the group {group}; {_HINT}")
-    wanted = _wanted(desired)
-    # prometheus-operator may add labels of its own, so only those that we set are compared.
-    label_names = {name for _, labels, _ in wanted for name, _ in labels}
-    missing = wanted - Counter(_identity(rule, label_names) for rule in loaded)
+    wanted = [written_rule(rule) for found in desired.groups for rule in found["rules"]]
+    missing = not_listed(wanted, loaded)
     if not missing:
         return None
-    message = f"Prometheus evaluates another version of the group {group}: {missing.total()} of {wanted.total()} rules"
+    message = f"Prometheus evaluates another version of the group {group}: {missing} of {len(wanted)} rules"
     return Verdict("False", Reason.NOT_LOADED, f"{message} are not loaded as they stand in the object")
 
 
@@ -77,20 +72,6 @@ def _health(desired: RuleObject, loaded: Sequence[LoadedRule]) -> Verdict:
 
 def _loaded(desired: RuleObject) -> Verdict:
     return Verdict("True", Reason.LOADED, f"Prometheus has loaded the group {desired.groups[0]['name']}")
-
-
-def _wanted(desired: RuleObject) -> Counter[_Identity]:
-    wanted: Counter[_Identity] = Counter()
-    for group in desired.groups:
-        for rule in group["rules"]:
-            name = str(rule.get("record") or rule.get("alert"))
-            wanted[(name, label_items(rule.get("labels", {})), delivered_value(rule["expr"]))] += 1
-    return wanted
-
-
-def _identity(rule: LoadedRule, label_names: Collection[str]) -> _Identity:
-    labels = {name: value for name, value in rule.labels.items() if name in label_names}
-    return rule.name, label_items(labels), delivered_value(rule.query)
 
 
 def overdue(verdict: Verdict, conditions: Sequence[Condition], now: float, patience: float) -> Verdict:

@@ -50,7 +50,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRule:
-    """One rule as Prometheus itself lists it."""
+    """One rule as Prometheus itself lists it; durations are None where the server does not say them."""
 
     group: str
     name: str
@@ -60,6 +60,8 @@ class LoadedRule:
     firing: int = 0
     labels: Labels = field(default_factory=dict)
     query: str = ""  # as Prometheus prints it, in canonical form
+    for_seconds: float | None = None
+    keep_firing_for_seconds: float | None = None
 
 
 class RuleObjectState(Enum):

@@ -22,9 +22,10 @@ from .conditions import Verdict
 from .conventions import PATCH_CONSENT, PATCH_CONSENT_LABEL, PATCH_ORIGINALS
 from .literals import Literal, choose_literal, find_literals, numbers_in, prove, replace_literal
 from .numbers import decimal_text
-from .observation import LoadedRule
 from .plan import PatchTarget
+from .readings import reading_of
 from .targets import Place, Target, alerts_in, consents, managed_by, places
+from .written_rules import WrittenRule, added_labels, is_listed_as
 
 MAX_REVERTS = 3
 MAX_EXPRESSION = 8192
@@ -300,8 +301,10 @@ def _reverts(policy: ThresholdPolicy, aim: Aim) -> int:
 def _loaded(target: Target, place: Place) -> Verdict:
     if target.loaded is None:
         return Verdict("Unknown", Reason.PROMETHEUS_UNREACHABLE, "Prometheus did not say which rules it has loaded")
-    wanted = numbers_in(place.expr)
-    same = [rule for rule in target.loaded if _is(rule, place) and numbers_in(rule.query) == wanted]
+    durations = place.for_seconds, place.keep_firing_for_seconds
+    written = WrittenRule(place.alert, place.labels, reading_of(place.expr), *durations)
+    added = added_labels([rule for rule in target.loaded if rule.group == place.group])
+    same = [rule for rule in target.loaded if rule.group == place.group and is_listed_as(written, rule, added)]
     if not same:
         return Verdict("False", Reason.NOT_LOADED, f"Prometheus does not evaluate {place.described} as it stands there")
     if same[0].health == "err":
@@ -309,10 +312,6 @@ def _loaded(target: Target, place: Place) -> Verdict:
             "False", Reason.RULE_UNHEALTHY, f"Prometheus cannot evaluate {place.alert}: {same[0].last_error}"
         )
     return Verdict("True", Reason.LOADED, f"Prometheus evaluates {place.described} as it stands there")
-
-
-def _is(rule: LoadedRule, place: Place) -> bool:
-    return (rule.group, rule.name) == (place.group, place.alert) and place.labels.items() <= rule.labels.items()
 
 
 def _number(aim: Aim) -> str:

@@ -30,6 +30,13 @@ def selectors(tree: Any) -> list[Any]:
     return found
 
 
+def operator_of(matcher: Any) -> str:
+    """How a label matcher compares, as it is written."""
+    kinds = promql_parser.MatchOp
+    spelled = ((kinds.Equal, "="), (kinds.NotEqual, "!="), (kinds.Re, "=~"), (kinds.NotRe, "!~"))
+    return next((text for kind, text in spelled if matcher.op == kind), "?")
+
+
 def compact(expression: str) -> str:
     """The same expression in one line, without comments.
 

@@ -23,11 +23,11 @@ from .conventions import (
 from .digests import digest
 from .hour_rule import hour_rule, table_expression, table_of
 from .hours import HourTable
-from .literals import numbers_in
 from .numbers import decimal_text
 from .observation import Labels, RuleObjectState, RuleObservation
 from .places import Place, place_of
 from .plan import ApplyRule, KeepRule, RemoveRule, RuleIntent, RuleObject
+from .readings import vector_value
 
 LabelItems = tuple[tuple[str, str], ...]
 Level = float | HourTable
@@ -132,27 +132,6 @@ def recorded_levels(
                 continue
             found[label_items({name: labels[name] for name in per_labels})] = level
     return found
-
-
-def delivered_value(expr: str) -> float | tuple[float, ...] | None:
-    """What an expression of ours delivers, to compare it with what Prometheus prints: a number, 168 of them, or for an
-    alert the numbers that it holds."""
-    value = vector_value(expr)
-    if value is not None:
-        return value
-    table = table_of(expr, "UTC")
-    return numbers_in(expr) if table is None else table.values
-
-
-def vector_value(expr: str) -> float | None:
-    """The number in ``vector(number)``, as we write it and as Prometheus prints it."""
-    text = expr.replace(" ", "")
-    if not (text.startswith("vector(") and text.endswith(")")):
-        return None
-    try:
-        return float(text[len("vector(") : -1])
-    except ValueError:
-        return None
 
 
 def label_items(labels: Labels) -> LabelItems:

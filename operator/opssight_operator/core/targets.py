@@ -10,6 +10,7 @@ from typing import Any
 from ..api.delivery import Patch
 from .conventions import MANAGED_BY_LABEL, PATCH_CONSENT, PATCH_CONSENT_LABEL
 from .observation import Labels, LoadedRule
+from .written_rules import duration_of
 
 _MANAGERS = re.compile(r"(argocd|helm|flux|kustomize-controller|source-controller|rancher-fleet|fleet|sveltos|kapp)")
 _MARKS = {  # a label or annotation, and who puts it there
@@ -55,7 +56,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One alert inside an object: the positions of its group and of itself, and its expression."""
+    """One alert inside an object: the positions of its group and of itself, and the rule.
+
+    ``for_seconds`` and ``keep_firing_for_seconds`` are None where its owner wrote them in a way that only Prometheus
+    reads.
+    """
 
     group_index: int
     rule_index: int
@@ -63,6 +68,8 @@ class Place:
     alert: str
     labels: Labels
     expr: str
+    for_seconds: float | None = 0.0
+    keep_firing_for_seconds: float | None = 0.0
 
     @property
     def described(self) -> str:
@@ -101,7 +108,9 @@ def places(groups: Sequence[Mapping[str, Any]], patch: Patch) -> list[Place]:
         for j, rule in enumerate(group.get("rules") or ()):
             labels = {str(k): str(v) for k, v in (rule.get("labels") or {}).items()}
             if rule.get("alert") == patch.alert and patch.labels.items() <= labels.items():
-                found.append(Place(i, j, str(group.get("name", "")), patch.alert, labels, str(rule.get("expr", ""))))
+                durations = duration_of(rule, "for"), duration_of(rule, "keep_firing_for")
+                group_name, expr = str(group.get("name", "")), str(rule.get("expr", ""))
+                found.append(Place(i, j, group_name, patch.alert, labels, expr, *durations))
     return found
 
 

@@ -17,7 +17,7 @@ from opssight_operator.errors import InvalidQuery, NotAllowed
 
 from .literals import parse
 from .observation import Labels
-from .promql import compact, selectors
+from .promql import compact, operator_of, selectors
 from .promql_tokens import Token, TokenKind, tokens
 
 _GROUPING = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
@@ -93,15 +93,9 @@ def _refuse_foreign(selector: Any, matchers: Mapping[str, str]) -> None:
             continue
         if matcher.op != promql_parser.MatchOp.Equal or matcher.value != wanted:
             raise NotAllowed(
-                f"the query asks for {matcher.name} {_operator(matcher)} {_quoted(matcher.value)}; this resource may "
+                f"the query asks for {matcher.name} {operator_of(matcher)} {_quoted(matcher.value)}; this resource may "
                 f"only read {matcher.name}={_quoted(wanted)}, which is put into every selector"
             )
-
-
-def _operator(matcher: Any) -> str:
-    kinds = promql_parser.MatchOp
-    spelled = ((kinds.Equal, "="), (kinds.NotEqual, "!="), (kinds.Re, "=~"), (kinds.NotRe, "!~"))
-    return next((text for kind, text in spelled if matcher.op == kind), "?")
 
 
 def _spliced(expression: str, matchers: str) -> str:
@@ -185,7 +179,7 @@ def _proved(before: Any, after: Any, matchers: Mapping[str, str]) -> bool:
 
 
 def _plain(selector: Any) -> list[tuple[str, str, str]]:
-    return [(m.name, _operator(m), m.value) for m in selector.matchers.matchers]
+    return [(m.name, operator_of(m), m.value) for m in selector.matchers.matchers]
 
 
 def _with_selectors(tree: Any, chosen: Sequence[Any]) -> Any:

@@ -256,13 +256,39 @@ def test_two_policies_that_look_at_each_other_never_both_write() -> None:
     assert writes == [True, False]
 
 
-def test_an_alert_is_loaded_when_prometheus_evaluates_the_numbers_that_stand_there() -> None:
-    def loaded(query: str) -> Reason:
-        rule = LoadedRule("shop", "Errors", "alerting", "ok", labels={"severity": "warning"}, query=query)
-        return done(a_target(loaded=(rule,)), threshold=0.05).loaded.reason
+EVALUATED: dict[str, tuple[dict[str, Any], Reason]] = {
+    "what stands there": ({}, Reason.LOADED),
+    "another number": ({"query": "errors / requests > 0.07 and requests > 10"}, Reason.NOT_LOADED),
+    "another metric": ({"query": "faults / requests > 0.05 and requests > 10"}, Reason.NOT_LOADED),
+    "another operator": ({"query": "errors / requests >= 0.05 and requests > 10"}, Reason.NOT_LOADED),
+    "a term less": ({"query": "errors / requests > 0.05"}, Reason.NOT_LOADED),
+    "another for": ({"for_seconds": 60.0}, Reason.NOT_LOADED),
+    "another keep_firing_for": ({"keep_firing_for_seconds": 60.0}, Reason.NOT_LOADED),
+    "another severity": ({"labels": {"severity": "page"}}, Reason.NOT_LOADED),
+    "a rule that fails": ({"health": "err"}, Reason.RULE_UNHEALTHY),
+}
 
-    assert loaded("errors / requests > 0.05 and requests > 10") is Reason.LOADED
-    assert loaded("errors / requests > 0.07 and requests > 10") is Reason.NOT_LOADED
+
+@pytest.mark.parametrize(("changes", "reason"), EVALUATED.values(), ids=EVALUATED)
+def test_of_the_patched_alert_prometheus_evaluates(changes: dict[str, Any], reason: Reason) -> None:
+    listed = LoadedRule(
+        **{
+            "group": "shop",
+            "name": "Errors",
+            "kind": "alerting",
+            "health": "ok",
+            "labels": {"severity": "warning"},
+            "query": "errors / requests > 0.05 and requests > 10",
+            "for_seconds": 300.0,
+            "keep_firing_for_seconds": 0.0,
+            **changes,
+        }
+    )
+    target = a_target({**an_alert(), "for": "5m"}, loaded=(listed,))
+    assert done(target, threshold=0.05).loaded.reason is reason
+
+
+def test_without_a_list_of_prometheus_it_is_not_known_whether_the_alert_is_loaded() -> None:
     assert done(a_target(), threshold=0.05).loaded.reason is Reason.PROMETHEUS_UNREACHABLE
 
 

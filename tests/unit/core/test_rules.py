@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from builders import a_detector, a_loaded_rule, a_policy
 from opssight_operator.core.loaded import rule_verdict
 from opssight_operator.core.observation import RuleObjectState, RuleObservation
-from opssight_operator.core.plan import ApplyRule, KeepRule, RemoveRule
+from opssight_operator.core.plan import ApplyRule, KeepRule, RemoveRule, RuleObject
+from opssight_operator.core.rendering import rendered_rule
 from opssight_operator.core.rules import (
     detector_rule,
     groups_size,
@@ -164,3 +166,58 @@ def test_an_alert_is_found_by_its_name_and_labels() -> None:
     assert rule is not None
     assert rule_verdict(rule, a_loaded_rule(rule)).reason == "Loaded"
     assert rule_verdict(rule, a_loaded_rule(rule, labels={"severity": "warning"})).reason == "NotLoaded"
+
+
+def a_rendered(expr: str = "errors > $threshold", **changes: Any) -> RuleObject:
+    """The rule of a policy that renders ``expr``; ``changes`` are of its alert."""
+    alert = {"name": "ManyErrors", "for": "5m", "labels": {"team": "shop"}, **changes}
+    policy = a_policy(alert=alert, delivery={"mode": "Render", "render": {"expr": expr}})
+    rule = rendered_rule(policy, [({}, 0.1)], {})
+    assert rule is not None
+    return rule
+
+
+def enforced(rule: RuleObject) -> RuleObservation:
+    """The rule as it is listed where prometheus-operator enforces the label of the namespace."""
+    observed = a_loaded_rule(rule)
+    listed = tuple(
+        replace(
+            one,
+            labels={**one.labels, "namespace": "shop"},
+            query=one.query.replace("errors", 'errors{namespace="shop"}'),
+        )
+        for one in observed.loaded or ()
+    )
+    return replace(observed, loaded=listed)
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        a_rendered("failures > $threshold"),
+        a_rendered("errors >= $threshold"),
+        a_rendered("errors > $threshold and on () up"),
+        a_rendered(**{"for": "1h"}),
+        a_rendered(keepFiringFor="10m"),
+        a_rendered(labels={"team": "blog"}),
+        a_rendered(labels={}),
+    ],
+    ids=["metric", "operator", "term", "for", "keep firing for", "a label", "a label less"],
+)
+def test_an_alert_that_changes_in_more_than_its_number_is_not_loaded_until_it_is_listed(
+    now: RuleObject,
+) -> None:
+    verdict = rule_verdict(now, replace(a_loaded_rule(now), loaded=a_loaded_rule(a_rendered()).loaded))
+    assert (verdict.reason, verdict.status) == ("NotLoaded", "False")
+    assert "1 of 2 rules" in verdict.message
+    assert rule_verdict(now, a_loaded_rule(now)).reason == "Loaded"
+
+
+def test_an_alert_into_which_the_namespace_is_enforced_is_loaded() -> None:
+    assert rule_verdict(a_rendered(), enforced(a_rendered())).reason == "Loaded"
+    assert rule_verdict(a_rendered("errors >= $threshold"), enforced(a_rendered())).reason == "NotLoaded"
+
+
+def test_a_server_that_lists_no_durations_is_believed() -> None:
+    silent = a_loaded_rule(a_rendered(), for_seconds=None, keep_firing_for_seconds=None)
+    assert rule_verdict(a_rendered(**{"for": "1h"}), silent).reason == "Loaded"

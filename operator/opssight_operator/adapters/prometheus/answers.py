@@ -50,6 +50,8 @@ class Rule(msgspec.Struct):
     labels: dict[str, str] = {}
     last_error: str = msgspec.field(default="", name="lastError")
     alerts: list[dict[str, Any]] = []
+    duration: float | None = None
+    keep_firing_for: float | None = msgspec.field(default=None, name="keepFiringFor")
 
 
 class Group(msgspec.Struct):

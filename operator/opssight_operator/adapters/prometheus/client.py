@@ -85,6 +85,8 @@ class PrometheusClient:
                 firing=sum(alert.get("state") == "firing" for alert in rule.alerts),
                 labels=rule.labels,
                 query=rule.query,
+                for_seconds=rule.duration,
+                keep_firing_for_seconds=rule.keep_firing_for,
             )
             for found in answer.data.groups
             if found.name == group
