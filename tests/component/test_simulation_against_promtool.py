@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from opssight_detectors.thresholds import AlertRule, Bound, simulate
+from opssight_operator.core.alert_template import Firing, alert_expression, template_of
 
 pytestmark = pytest.mark.component
 
@@ -57,8 +58,11 @@ def duration(seconds):
 
 def fired_by_promtool(promtool, folder: Path, values, rule, missing, interval, rows):
     """Whether promtool's ALERTS fires for each series at each evaluation: asked as expectations of a rule test."""
-    operator = ">" if rule.bound is Bound.UPPER else "<"
-    alert = {"alert": "A", "expr": f"x {operator} {rule.threshold:g}", "for": duration(rule.for_seconds)}
+    template = template_of(None, "x", rule.bound, {})
+    held = rule.recovery is not None
+    levels = {False: f"{rule.threshold:g}", True: f"{rule.recovery if held else 0:g}"}
+    expression = alert_expression(template, levels.get, firing=Firing("A") if held else None)
+    alert = {"alert": "A", "expr": expression, "for": duration(rule.for_seconds)}
     if rule.keep_firing_for_seconds:
         alert["keep_firing_for"] = duration(rule.keep_firing_for_seconds)
     rules = folder / "rules.yaml"
@@ -104,6 +108,7 @@ def expected_firing(values, rule, interval, rows, lookback):
             rule.keep_firing_for_seconds,
             interval=interval,
             lookback=lookback,
+            recovery=rule.recovery,
         ),
     )
     clock = interval * np.arange(rows, dtype=float)
@@ -120,6 +125,8 @@ RULES = {
     "kept firing": (0.0, 240.0),
     "after a while and kept firing": (120.0, 300.0),
     "kept firing to between two evaluations": (60.0, 130.0),
+    "held by a level of recovery": (60.0, 0.0, "recover"),
+    "held by a level of recovery and kept firing": (120.0, 130.0, "recover"),
 }
 
 
@@ -127,8 +134,9 @@ RULES = {
 @pytest.mark.parametrize("bound", list(Bound))
 @pytest.mark.parametrize("missing", ["_", "stale"])
 def test_promtool_fires_when_the_simulation_does(promtool, tmp_path, name, bound, missing):
-    for_seconds, keep = RULES[name]
-    rule = AlertRule(1.5 if bound is Bound.UPPER else 0.5, bound, for_seconds, keep)
+    for_seconds, keep, *recovers = RULES[name]
+    threshold, behind = (1.5, 0.5) if bound is Bound.UPPER else (0.5, 1.5)
+    rule = AlertRule(threshold, bound, for_seconds, keep, recovery=behind if recovers else None)
     fired = 0
     for seed, interval in enumerate((60.0, 30.0, 90.0)):
         values = random_series(seed)

@@ -14,11 +14,12 @@ def seen_at(now, times, column, lookback, step):
     return math.nan
 
 
-def firing_at_each_evaluation(clock, answers, threshold, upper, for_seconds, keep_firing_for):
-    """Whether the alert fires at each evaluation."""
+def firing_at_each_evaluation(clock, answers, threshold, upper, for_seconds, keep_firing_for, recovery=None):
+    """Whether the alert fires at each evaluation; while it does, the level of recovery is what it is held to."""
     state, active_at, keep_since, firing = "inactive", None, None, []
     for now, value in zip(clock, answers, strict=True):
-        beyond = value > threshold if upper else value < threshold
+        level = recovery if recovery is not None and firing and firing[-1] else threshold
+        beyond = value > level if upper else value < level
         if beyond:
             keep_since = None
             if state == "inactive":

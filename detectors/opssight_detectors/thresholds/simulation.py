@@ -5,7 +5,9 @@ threshold, firing once that has lasted for ``for``, and firing on for ``keep_fir
 expression came back or its sample was gone (rules/alerting.go of Prometheus is the reference, and the
 tests run against it). Here the same answer comes from whole runs of the expression at once: runs that
 are at most ``keep_firing_for`` apart are one chain, and a chain fires from the first of its runs that
-lasts long enough. ``tests/oracles/thresholds_simulation.py`` is the state machine itself.
+lasts long enough. With a level of recovery the runs of a chain are those beyond that level, and the ones
+that make it fire are those beyond the threshold. ``tests/oracles/thresholds_simulation.py`` is the state
+machine itself.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ class AlertRule:
 
     ``interval`` is the evaluation interval; None evaluates at each row. ``lookback`` is how long a
     sample is good for: 0 for the answer of a range query, which has looked back already, so that a
-    missing cell means that the expression had no answer; 300 for raw scrapes.
+    missing cell means that the expression had no answer; 300 for raw scrapes. ``recovery`` is the level
+    behind which a firing alert ends, the threshold itself where it is None.
     """
 
     threshold: float
@@ -38,10 +41,13 @@ class AlertRule:
     keep_firing_for_seconds: float = 0.0
     interval: float | None = None
     lookback: float = 0.0
+    recovery: float | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):
             raise ValueError("threshold must be a number, not NaN")
+        if self.recovery is not None and not (self.threshold - self.recovery) * self.bound.sign >= 0:
+            raise ValueError(f"recovery must be behind the threshold {self.threshold:g}, not {self.recovery:g}")
         for name in ("for_seconds", "keep_firing_for_seconds", "lookback"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
@@ -148,31 +154,81 @@ def simulate(times: FloatArray, values: FloatArray, rule: AlertRule) -> Episodes
 
 
 def simulate_on(seen: Evaluations, rule: AlertRule) -> Episodes:
-    """The same on evaluations that are already on their grid."""
-    beyond = seen.values > rule.threshold if rule.bound is Bound.UPPER else seen.values < rule.threshold
-    pending = math.ceil(rule.for_seconds / seen.interval - _ROUNDING)  # evaluations from active to firing
-    keep = math.ceil(rule.keep_firing_for_seconds / seen.interval - _ROUNDING)
-    series, first, after = _runs(beyond)
-    n_rows = len(seen.times)
+    """The same on evaluations that are already on their grid.
 
-    follows = np.zeros(len(series), dtype=np.bool_)  # the run is within keep_firing_for of the one before
-    follows[1:] = (series[1:] == series[:-1]) & (first[1:] <= after[:-1] + keep)
+    A rule that is evaluated more often than there are rows sees each row several times; these are counted, not made.
+    """
+    clock = _Clock.of(seen, rule.interval)
+    pending = math.ceil(rule.for_seconds / clock.interval - _ROUNDING)  # evaluations from active to firing
+    keep = math.ceil(rule.keep_firing_for_seconds / clock.interval - _ROUNDING)
+    beyond = _beyond(seen, rule.threshold, rule.bound)
+    begun = clock.runs(beyond)
+    held = begun if rule.recovery is None else clock.runs(_beyond(seen, rule.recovery, rule.bound))
+
+    follows = np.zeros(len(held.series), dtype=np.bool_)  # the run is within keep_firing_for of the one before
+    follows[1:] = (held.series[1:] == held.series[:-1]) & (held.first[1:] <= held.after[:-1] + keep)
     chain = np.cumsum(~follows) - 1
-    long_enough = np.flatnonzero(first + pending < after)
-    fired, at = np.unique(chain[long_enough], return_index=True)
-    start = first[long_enough[at]] + pending
-    last_of_chain = np.flatnonzero(np.append(~follows[1:], True))[fired] if len(series) else fired
-    end = after[last_of_chain] + keep
-    still = end >= n_rows
-    end_time = seen.times[0] + seen.interval * np.minimum(end, n_rows)
+    long_enough = np.flatnonzero(begun.first + pending < begun.after)
+    fired, at = np.unique(chain[held.around(begun)[long_enough]], return_index=True)
+    start = begun.first[long_enough[at]] + pending
+    last_of_chain = np.flatnonzero(np.append(~follows[1:], True))[fired] if len(held.series) else fired
+    end = held.after[last_of_chain] + keep
     return Episodes(
-        series=series[last_of_chain],
-        start=seen.times[0] + seen.interval * start.astype(np.float64),
-        end=end_time,
-        open=still,
-        window=seen.window,
+        series=held.series[last_of_chain],
+        start=clock.began + clock.interval * start.astype(np.float64),
+        end=clock.began + clock.interval * np.minimum(end, clock.count),
+        open=end >= clock.count,
+        window=(clock.began, clock.began + clock.interval * clock.count),
         n_series=beyond.shape[1],
     )
+
+
+def _beyond(seen: Evaluations, level: float, bound: Bound) -> NDArray[np.bool_]:
+    return seen.values > level if bound is Bound.UPPER else seen.values < level
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Runs of True, ordered by series and time: the first evaluation of each, and the one after its last."""
+
+    series: NDArray[np.intp]
+    first: NDArray[np.intp]
+    after: NDArray[np.intp]
+
+    def around(self, inner: _Runs) -> NDArray[np.intp]:
+        """Which of these runs holds each of the ``inner`` ones, which lie in one of them each."""
+        if inner is self:
+            return np.arange(len(self.series))
+        width = 1 + max(int(self.after.max(initial=0)), int(inner.after.max(initial=0)))
+        begins = self.series * width + self.first
+        return np.searchsorted(begins, inner.series * width + inner.first, side="right") - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The evaluations of a rule over rows: when the first is, how far apart they are, and how many."""
+
+    began: float
+    interval: float
+    count: int
+    per_row: float
+
+    @classmethod
+    def of(cls, seen: Evaluations, interval: float | None) -> _Clock:
+        every = min(interval or seen.interval, seen.interval)
+        per_row = seen.interval / every
+        count = math.floor((len(seen.times) - 1) * per_row + _ROUNDING) + 1
+        return cls(float(seen.times[0]), every, count, per_row)
+
+    def runs(self, beyond: NDArray[np.bool_]) -> _Runs:
+        series, first, after = _runs(beyond)
+        return _Runs(series, self._evaluation(first), self._evaluation(after))
+
+    def _evaluation(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The first evaluation at or after each row."""
+        if self.per_row == 1.0:
+            return rows
+        return np.minimum(np.ceil(rows * self.per_row - _ROUNDING).astype(np.intp), self.count)
 
 
 def _runs(beyond: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

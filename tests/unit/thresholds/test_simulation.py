@@ -1,6 +1,7 @@
 """Simulated alert episodes are those of Prometheus' own state machine."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opssight_detectors.thresholds import AlertRule, Bound, simulate, summary
+from opssight_detectors.thresholds.simulation import evaluations, simulate_on
 from oracles import thresholds_simulation as oracle
 
 NAN = math.nan
@@ -53,6 +55,8 @@ CASES = {
         {"for_seconds": 120, "keep_firing_for_seconds": 120},
         [(2, 7)],
     ),
+    "a level of recovery holds an alert that fires": ([11, 7, 7, 11, 7, 4, 7], {"recovery": 5.0}, [(0, 5)]),
+    "a level of recovery begins nothing": ([7, 7, 11, 7, 7], {"recovery": 5.0, "for_seconds": 60}, []),
     "a short run before a long one does not bring the episode forward": (
         [11, 1, 11, 11, 11, 1],
         {"for_seconds": 120, "keep_firing_for_seconds": 120},
@@ -87,7 +91,7 @@ def test_a_raw_sample_holds_for_the_lookback_and_no_longer():
 def test_episodes_equal_the_state_machine(data):
     n_rows = data.draw(st.integers(1, 40), label="rows")
     n_series = data.draw(st.integers(1, 4), label="series")
-    cell = st.sampled_from([1.0, 11.0, 11.0, NAN])
+    cell = st.sampled_from([1.0, 7.0, 11.0, 11.0, NAN])
     values = np.reshape(
         data.draw(st.lists(cell, min_size=n_rows * n_series, max_size=n_rows * n_series)), (n_rows, n_series)
     )
@@ -107,20 +111,42 @@ def test_episodes_equal_the_state_machine(data):
         interval=interval,
         lookback=lookback,
     )
+    if data.draw(st.booleans(), label="with a level of recovery"):
+        rule = replace(rule, recovery=5.0 if rule.bound is Bound.UPPER else 12.0)
     found = simulate(times, values, rule)
     usual_step = float(np.median(np.diff(times))) if len(times) > 1 else interval
     clock = [float(t) for t in np.arange(times[0], times[-1] + 1e-6, interval)]
     for series in range(n_series):
         answers = [oracle.seen_at(now, times, values[:, series], lookback, usual_step) for now in clock]
-        firing = oracle.firing_at_each_evaluation(
-            clock, answers, 10.0, rule.bound is Bound.UPPER, rule.for_seconds, rule.keep_firing_for_seconds
-        )
+        waits = (rule.for_seconds, rule.keep_firing_for_seconds)
+        upper = rule.bound is Bound.UPPER
+        firing = oracle.firing_at_each_evaluation(clock, answers, 10.0, upper, *waits, rule.recovery)
         mine = found.series == series
         got = list(zip(found.start[mine].tolist(), found.end[mine].tolist(), found.open[mine].tolist(), strict=True))
         assert got == oracle.episodes(clock, firing, interval)
 
 
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_rule_that_sees_each_row_several_times_fires_as_if_the_rows_were_repeated(data):
+    n_rows = data.draw(st.integers(1, 40), label="rows")
+    cells = data.draw(st.lists(st.sampled_from([1.0, 7.0, 11.0, NAN]), min_size=2 * n_rows, max_size=2 * n_rows))
+    times, values = 60.0 * np.arange(n_rows), np.reshape(cells, (n_rows, 2))
+    rule = AlertRule(
+        threshold=10.0,
+        for_seconds=data.draw(st.sampled_from([0.0, 7.0, 60.0, 100.0])),
+        keep_firing_for_seconds=data.draw(st.sampled_from([0.0, 7.0, 60.0, 100.0])),
+        interval=data.draw(st.sampled_from([1.0, 7.0, 20.0, 45.0, 60.0])),
+        recovery=data.draw(st.sampled_from([None, 5.0])),
+    )
+    repeated, counted = simulate(times, values, rule), simulate_on(evaluations(times, values, 60.0), rule)
+    assert counted.window == repeated.window
+    for field in ("series", "start", "end", "open"):
+        assert getattr(counted, field).tolist() == getattr(repeated, field).tolist(), field
+
+
 IMPOSSIBLE = {
+    "a recovery beyond the threshold": ({"threshold": 1.0, "recovery": 2.0}, "recovery must be behind the threshold 1"),
     "a threshold that is no number": ({"threshold": NAN}, "threshold must be a number"),
     "a negative duration": ({"threshold": 1.0, "for_seconds": -1.0}, "for_seconds must be 0 or more"),
     "an interval of nothing": ({"threshold": 1.0, "interval": 0.0}, "interval must be more than 0"),
