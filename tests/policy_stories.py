@@ -25,7 +25,7 @@ CALM = [*np.linspace(1.0, 2.0, ROWS - 1), 1.0]
 
 
 def story(**spec: Any) -> ThresholdPolicy:
-    return a_policy(mode="Record", **{"history": HISTORY, "alert": {"for": "10m", "name": "ManyErrors"}, **spec})
+    return a_policy(**{"mode": "Record", "history": HISTORY, "alert": {"for": "10m", "name": "ManyErrors"}, **spec})
 
 
 def firing(*ago: float, now: float, labels: str = "alertname=ManyErrors") -> Frame:
@@ -45,12 +45,12 @@ class Story:
         self.rule = RuleObservation()
 
     def at(
-        self, now: float, values: Sequence[float] = CALM, alerts: Frame | None = None
+        self, now: float, values: Sequence[float] = CALM, alerts: Frame | None = None, **observed: Any
     ) -> Plan[ThresholdPolicyStatus]:
         frame = a_frame({"": values}, end=now, step=STEP)
-        observed = a_policy_observation(frame, rule=self.rule, alerts=alerts)
+        observation = a_policy_observation(frame, rule=self.rule, alerts=alerts, **observed)
         window = history_window(self.policy.spec, now, SETTINGS)
-        plan = evaluate(self.policy, observed, window, now, SETTINGS)
+        plan = evaluate(self.policy, observation, window, now, SETTINGS)
         if isinstance(plan.rule, ApplyRule):
             self.rule = a_loaded_rule(plan.rule.rule)
         written = json.loads(json.dumps(plan.status.dump()))

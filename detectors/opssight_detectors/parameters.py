@@ -75,7 +75,7 @@ def parameters_of(detector: type) -> tuple[ParameterInfo, ...]:
 
 def check_parameters(detector: object) -> None:
     """Raise ValueError for the first parameter outside its limits: the field, the value, what is allowed."""
-    for info in parameters_of(type(detector)):
+    for info in parameters_of(type(detector)):  # type: ignore[arg-type]  # mypy looks at the unbound __hash__
         value = getattr(detector, info.name)
         if info.choices:
             items = value if isinstance(value, tuple) else (value,)

@@ -98,13 +98,19 @@ class Evaluations:
     times: FloatArray
     values: FloatArray
     interval: float
-    window: tuple[float, float] = field(init=False)
+    answered: tuple[int, int] = field(init=False)
+    """The first of these evaluations, and the one after the last; all where there was no answer at all."""
 
     def __post_init__(self) -> None:
-        answered = np.flatnonzero((~np.isnan(self.values)).any(axis=1))
-        first, last = (answered[0], answered[-1]) if len(answered) else (0, -1)
-        # The class is frozen for everybody else.
-        object.__setattr__(self, "window", (float(self.times[first]), float(self.times[last]) + self.interval))
+        rows = np.flatnonzero((~np.isnan(self.values)).any(axis=1))
+        answered = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, len(self.times))
+        object.__setattr__(self, "answered", answered)  # the class is frozen for everybody else
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """From the first evaluation with an answer to the last, in seconds."""
+        first, after = self.answered
+        return float(self.times[first]), float(self.times[after - 1]) + self.interval
 
     @property
     def weeks(self) -> float:
@@ -178,7 +184,7 @@ def simulate_on(seen: Evaluations, rule: AlertRule) -> Episodes:
         start=clock.began + clock.interval * start.astype(np.float64),
         end=clock.began + clock.interval * np.minimum(end, clock.count),
         open=end >= clock.count,
-        window=(clock.began, clock.began + clock.interval * clock.count),
+        window=clock.window(seen.answered),
         n_series=beyond.shape[1],
     )
 
@@ -201,7 +207,8 @@ class _Runs:
             return np.arange(len(self.series))
         width = 1 + max(int(self.after.max(initial=0)), int(inner.after.max(initial=0)))
         begins = self.series * width + self.first
-        return np.searchsorted(begins, inner.series * width + inner.first, side="right") - 1
+        holder: NDArray[np.intp] = np.searchsorted(begins, inner.series * width + inner.first, side="right") - 1
+        return holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +227,13 @@ class _Clock:
         count = math.floor((len(seen.times) - 1) * per_row + _ROUNDING) + 1
         return cls(float(seen.times[0]), every, count, per_row)
 
+    def window(self, rows: tuple[int, int]) -> tuple[float, float]:
+        """From the evaluation of the first row to the one after the last, in seconds."""
+        first, after = self._evaluation(np.array(rows, dtype=np.intp)).tolist()
+        if first == after:  # no evaluation comes after the only row with an answer
+            first, after = 0, self.count
+        return self.began + self.interval * first, self.began + self.interval * after
+
     def runs(self, beyond: NDArray[np.bool_]) -> _Runs:
         series, first, after = _runs(beyond)
         return _Runs(series, self._evaluation(first), self._evaluation(after))
@@ -228,7 +242,8 @@ class _Clock:
         """The first evaluation at or after each row."""
         if self.per_row == 1.0:
             return rows
-        return np.minimum(np.ceil(rows * self.per_row - _ROUNDING).astype(np.intp), self.count)
+        evaluation: NDArray[np.intp] = np.ceil(rows * self.per_row - _ROUNDING).astype(np.intp)
+        return np.minimum(evaluation, np.intp(self.count))
 
 
 def _runs(beyond: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..api.base import duration
 from ..api.conditions import Reason
 from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_status import PatchStatus
@@ -15,6 +16,7 @@ from .patching import Patching, patching, value_in_place
 from .plan import RuleObject
 from .rendering import rendered_rule
 from .rules import LabelItems, Level, policy_rule
+from .targets import Target, places
 from .thresholds import Known
 
 _OWNING = {"Record": Reason.RECORDED, "Render": Reason.RENDERED}
@@ -61,6 +63,21 @@ def deliver(
         threshold = numbers[0][1] if numbers else None
         return Delivered(patching=patching(policy, threshold, observation.target, allowed=settings.allow_patch))
     return Delivered()
+
+
+def with_alert_in_place(policy: ThresholdPolicy, target: Target | None) -> ThresholdPolicy:
+    """The policy with the alert that it is about: in mode Patch that is the alert of the target, as it stands there."""
+    patch = policy.spec.delivery.patch
+    if policy.spec.delivery.mode != "Patch" or patch is None:
+        return policy
+    found = places(target.groups, patch) if target is not None else []
+    known: dict[str, object] = {"name": patch.alert, "labels": patch.labels}
+    if len(found) == 1:
+        known["labels"] = found[0].labels
+        durations = {"for_": found[0].for_seconds, "keep_firing_for": found[0].keep_firing_for_seconds}
+        known |= {name: duration(total) for name, total in durations.items() if total is not None}
+    alert = policy.spec.alert.model_copy(update=known)
+    return policy.model_copy(update={"spec": policy.spec.model_copy(update={"alert": alert})})
 
 
 def with_number_in_place(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +18,12 @@ from opssight_detectors.thresholds.summary import summary
 from ..api.base import duration, seconds
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..api.threshold_status import Simulation
+from .alert_template import recovery_level
 from .estimating import estimator_for
 from .exclusion import cleaned, exclusion_note
 from .hours import HourTable
 from .numbers import number_or_none, number_text
-from .observation import Frame, Labels
+from .observation import FloatArray, Frame, Labels
 from .rules import LabelItems, Level, label_items
 from .seasonal import learned_table
 
@@ -36,7 +37,7 @@ class Evidence:
     span: float  # seconds from the first sample to the last
     bound: Bound
     excluded: float  # share of the samples that history.exclude took
-    seen: Evaluations | None  # None without a row; of the whole history, excluded incidents too
+    seen: Evaluations | None  # what the alert compared, None without a row; of the whole history, incidents too
     table: HourTable | None = None  # what history suggests for each hour of the week
 
     @property
@@ -72,42 +73,64 @@ def groups_of(labels: Sequence[Labels], per_labels: Sequence[str]) -> Groups:
 
 
 def learn(
-    spec: ThresholdPolicySpec, frame: Frame, groups: Groups, incidents: Frame | None = None, now: float = 0.0
+    spec: ThresholdPolicySpec,
+    frame: Frame,
+    groups: Groups,
+    incidents: Frame | None = None,
+    now: float = 0.0,
+    compared: Frame | None = None,
 ) -> tuple[Evidence, ...]:
-    """The evidence for each group, in their order; ``incidents`` teach nothing, but their alerts are simulated."""
+    """The evidence for each group, in their order; ``incidents`` teach nothing, but their alerts are simulated.
+
+    Alerts are simulated on ``compared`` where that is given, and on the history that is learned from where it is not.
+    """
     bound = Bound(spec.bound)
     columns = list(groups.columns.values())
     taught = cleaned(spec, frame, incidents)
     estimates = estimate_many(estimator_for(spec), frame.times, taught, bound, columns)
+    alerting = None if compared is None else (compared, groups_of(compared.labels, spec.per_labels).columns)
     return tuple(
-        _evidence(spec, dict(key), estimate, frame, taught, column, bound, now)
+        _evidence(spec, key, estimate, frame, taught, column, bound, now, alerting)
         for (key, column), estimate in zip(groups.columns.items(), estimates, strict=True)
     )
 
 
 def _evidence(
     spec: ThresholdPolicySpec,
-    labels: Labels,
+    key: LabelItems,
     estimate: Estimate,
     frame: Frame,
     taught: NDArray[np.float64],
     columns: NDArray[np.intp],
     bound: Bound,
     now: float,
+    alerting: tuple[Frame, Mapping[LabelItems, NDArray[np.intp]]] | None,
 ) -> Evidence:
     values, table = frame.values[:, columns], None
     if spec.seasonal is not None and estimate.samples:
         table, estimate = learned_table(spec, frame.times, taught[:, columns], bound, estimate, now)
     known = facts(frame.times, values, taught[:, columns]) if len(values) else HistoryFacts(0, 0.0, 0.0, 0.0)
     return Evidence(
-        labels=labels,
+        labels=dict(key),
         estimate=replace(estimate, notes=(*estimate.notes, *exclusion_note(known.excluded))),
         span=known.duration,
         bound=bound,
         excluded=known.excluded,
-        seen=evaluations(frame.times, values) if len(values) else None,
+        seen=_seen(spec, frame.times, values) if alerting is None else _compared(spec, *alerting, key),
         table=table,
     )
+
+
+def _compared(
+    spec: ThresholdPolicySpec, frame: Frame, columns: Mapping[LabelItems, NDArray[np.intp]], key: LabelItems
+) -> Evaluations | None:
+    """What the alert compares of one group; a group that it never compared was silent all the time."""
+    silent = np.full((len(frame.times), 1), np.nan)
+    return _seen(spec, frame.times, frame.values[:, columns[key]] if key in columns else silent)
+
+
+def _seen(spec: ThresholdPolicySpec, times: FloatArray, values: FloatArray) -> Evaluations | None:
+    return evaluations(times, values) if len(values) else None
 
 
 def episodes(spec: ThresholdPolicySpec, evidence: Evidence, level: Level) -> Episodes:
@@ -123,8 +146,15 @@ def episodes(spec: ThresholdPolicySpec, evidence: Evidence, level: Level) -> Epi
         bound=evidence.bound,
         for_seconds=seconds(spec.alert.for_),
         keep_firing_for_seconds=seconds(spec.alert.keep_firing_for),
+        recovery=_recovery(spec, level),
     )
     return simulate_on(seen, rule)
+
+
+def _recovery(spec: ThresholdPolicySpec, level: float) -> float | None:
+    """Where an alert that fires ends, if that is not at its threshold."""
+    recover = spec.delivery.render.recover if spec.delivery.render else None
+    return recovery_level(level, float(recover.margin), spec.bound) if recover else None
 
 
 def simulated(spec: ThresholdPolicySpec, evidence: Evidence, level: Level) -> Simulation | None:

@@ -136,7 +136,8 @@ class PolicyObservation:
     ``matchers`` are those that the source enforces on this namespace; ``target`` is the object to patch, None when
     there is none. ``incidents`` has a sample wherever history must teach nothing (``core.exclusion``), ``alerts``
     wherever the alert that uses the threshold was firing (``core.outcome``). ``former`` are the other objects that
-    the thresholds still stand in, after a move.
+    the thresholds still stand in, after a move. ``compared`` is what the alert compares with its threshold where that
+    is more than the history (``core.compared``), and ``unforetold`` says why its episodes are not known beforehand.
     """
 
     history: Frame
@@ -146,6 +147,8 @@ class PolicyObservation:
     matchers: Labels = field(default_factory=dict)
     target: Target | None = None
     former: tuple[tuple[Place, RuleObservation], ...] = ()
+    compared: Frame | None = None
+    unforetold: str = ""
 
 
 Flavour = Literal["Prometheus", "Thanos", "Mimir", "VictoriaMetrics", "Unknown"]

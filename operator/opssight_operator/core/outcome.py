@@ -17,6 +17,7 @@ from opssight_detectors.thresholds.prediction import predicted_range
 from opssight_detectors.thresholds.simulation import WEEK
 
 from ..api.base import duration, seconds
+from ..api.delivery import Render
 from ..api.outcome import OutcomeState, ThresholdOutcome
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..api.threshold_status import ThresholdChange
@@ -50,7 +51,8 @@ class Watch:
     """What is seen of the alert: when it fired, in the window that was read, and what Prometheus says of its rule.
 
     ``loaded``: its alerts are those of the threshold; None while that is not known yet. ``rule_fires``: Prometheus
-    lists the alert as one that fires now.
+    lists the alert as one that fires now. ``unforetold`` says why no
+    prediction is about this alert, if that is so.
     """
 
     alerts: Frame | None
@@ -58,13 +60,20 @@ class Watch:
     now: float
     loaded: bool | None
     rule_fires: bool = False
+    unforetold: str = ""
 
 
 def alert_query(spec: ThresholdPolicySpec, step: float) -> str | None:
     """PromQL with a sample in each step in which the alert fired; None when nothing is delivered or named."""
     if spec.alert.name is None or spec.delivery.mode == "Recommend":
         return None
-    return f"max_over_time({firing_selector(spec.alert.name, spec.alert.labels)}[{duration(step)}])"
+    return f"max_over_time({firing_selector(spec.alert.name, _fixed_labels(spec))}[{duration(step)}])"
+
+
+def _fixed_labels(spec: ThresholdPolicySpec) -> dict[str, str]:
+    """The labels that every alert of the rule has; what is a template differs from alert to alert."""
+    rendered = (spec.delivery.render or Render()).labels if spec.delivery.mode == "Render" else {}
+    return {name: value for name, value in {**rendered, **spec.alert.labels}.items() if "{{" not in value}
 
 
 def judged(
@@ -151,6 +160,8 @@ def _why_unknown(spec: ThresholdPolicySpec, observed: int | None, fewest: int, w
     """What makes a count that is known say nothing; empty when it says something."""
     if not watch.loaded:
         return "the rule is not loaded, so that its alerts say nothing about the threshold"
+    if watch.unforetold:
+        return watch.unforetold
     if observed is not None and observed < fewest and watch.alerts is not None and watch.alerts.n_series == 0:
         return f"Prometheus has no ALERTS of {spec.alert.name} in the history window; is it the alertname?"
     return ""

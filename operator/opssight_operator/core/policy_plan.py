@@ -52,7 +52,7 @@ def evaluate(
     spec, previous = policy.spec, policy.status
     groups = groups_of(observation.history.labels, spec.per_labels)
     _check_labels(policy, groups, observation.history.n_series)
-    evidence = learn(spec, observation.history, groups, observation.incidents, now)
+    evidence = learn(spec, observation.history, groups, observation.incidents, now, observation.compared)
     watch = watch_of(policy, observation, window, now, settings)
     known = with_number_in_place(known_before(policy, last_good(observation), now), policy, observation, settings)
     made = decisions(policy, evidence, known, now, window.interval, watch)

@@ -35,9 +35,13 @@ def reading_of(expression: str) -> Reading:
     if value is not None:  # by far the most of our rules
         return Reading(("vector", value), ())
     try:
-        tree = parse(expression)
+        return reading_of_tree(parse(expression))
     except InvalidQuery:
         return Reading(_words(expression), ())
+
+
+def reading_of_tree(tree: Any) -> Reading:
+    """The reading of a syntax tree, or of a part of one."""
     form: list[Any] = []
     matchers: list[frozenset[Matcher]] = []
 

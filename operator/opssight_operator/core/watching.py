@@ -27,6 +27,7 @@ def watch_of(
         now=now,
         loaded=_is_loaded(policy.status.conditions, observation.rule, now, patience(settings)),
         rule_fires=_rule_fires(policy, observation),
+        unforetold=observation.unforetold,
     )
 
 

@@ -379,7 +379,7 @@ RULES = {
         {"for": "1m"},
         a_loaded_rule(RULE),
         None,
-        ("True", "Loaded"),
+        ("False", "NotLoaded"),
         "True",
         30.0,
     ),

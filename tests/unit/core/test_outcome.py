@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, a_frame, a_policy
+from builders import NAN, NOW, a_frame, a_policy
 from opssight_operator.api.outcome import ThresholdOutcome
-from opssight_operator.core.evidence import groups_of, learn
+from opssight_operator.core.evidence import episodes, groups_of, learn
 from opssight_operator.core.outcome import Watch, alert_query, judged
 from opssight_operator.core.plan import ApplyRule
 from opssight_operator.core.timing import rfc3339
@@ -188,3 +188,63 @@ def test_the_firing_alert_is_asked_for_by_its_name_and_labels() -> None:
     spec = story(alert={"name": "ManyErrors", "labels": {"team": "shop"}}).spec
     query = 'max_over_time(ALERTS{alertname="ManyErrors",alertstate="firing",team="shop"}[10m])'
     assert alert_query(spec, STEP) == query
+
+
+NIGHTS = [5.0 if row % 24 < 4 else 1.0 for row in range(ROWS - 1)] + [1.0]  # a peak each four hours
+QUIET = [NAN if value == 5.0 else value for value in NIGHTS]  # as the guard lets the alert see it
+GUARDED = {"mode": "Render", "render": {"volumeGuard": {"expr": "requests", "min": "1"}}}
+HALF = {"type": "Percentile", "percentile": {"percentile": "50"}}
+FREE = {"maxStep": "5", "cooldown": "1m"}
+
+
+def test_an_alert_that_its_guard_keeps_quiet_is_not_rolled_back_for_being_quiet() -> None:
+    told = Story(story(delivery=GUARDED, estimator=HALF, guardrails=FREE))
+    told.at(NOW, NIGHTS, compared=a_frame({"": QUIET}, end=NOW, step=STEP))
+    calmer, now = [v if v == 5.0 else 0.5 for v in NIGHTS], NOW + 2 * DAY
+    for _ in range(2):  # a new threshold, and what came of it
+        quiet = a_frame({"": [v if v == 0.5 else NAN for v in calmer]}, end=now, step=STEP)
+        plan = told.at(now, calmer, firing(13 * DAY, now=now), compared=quiet)
+        now += 2 * DAY
+    assert (told.threshold.current, told.threshold.outcome.last_good) == ("0.5", "1")
+    assert told.threshold.outcome.predicted_episodes_per_week == "0"
+    assert condition(plan)[:2] == ("True", "AsPredicted")
+
+
+def test_an_alert_that_cannot_be_foretold_is_not_judged_and_says_why() -> None:
+    told = Story(story())
+    now = told.changed() + 30 * HOUR
+    plan = told.at(
+        now, LOWERED, firing(*(HOUR * n for n in range(2, 30, 2)), now=now), unforetold="it is unlike others"
+    )
+    assert condition(plan) == ("Unknown", "NotJudged", "it is unlike others")
+    assert (told.threshold.current, told.threshold.outcome.state) == ("1.65748", "Unknown")
+
+
+def test_a_second_level_joins_what_would_be_many_episodes() -> None:
+    dips = [2.0 if row % 6 else 0.9 for row in range(ROWS)]  # below the threshold for a moment in each hour
+    frame = a_frame({"": dips}, step=STEP)
+
+    def foretold(**render: Any) -> int:
+        spec = story(alert={"for": "0s", "name": "A"}, delivery={"mode": "Render", "render": render}).spec
+        (evidence,) = learn(spec, frame, groups_of(frame.labels, []))
+        return len(episodes(spec, evidence, 1.0))
+
+    assert (foretold(), foretold(recover={"margin": "0.2"})) == (ROWS // 6, 1)
+
+
+def test_a_group_that_the_alert_never_compares_has_no_episodes() -> None:
+    spec = story(perLabels=["service"], alert={"for": "0s"}).spec
+    frame = a_frame({"service=a": NIGHTS, "service=b": NIGHTS}, step=STEP)
+    seen = a_frame({"service=a": NIGHTS}, step=STEP)
+    both = learn(spec, frame, groups_of(frame.labels, ["service"]), compared=seen)
+    assert [len(episodes(spec, one, 2.0)) for one in both] == [84, 0]
+    nothing = learn(spec, frame, groups_of(frame.labels, ["service"]), compared=a_frame({}, step=STEP))
+    assert [one.seen for one in nothing] == [None, None]
+
+
+def test_a_rendered_alert_is_asked_for_by_all_labels_that_are_no_templates() -> None:
+    render = {"labels": {"threshold": "learned", "of": "{{ $labels.of }}", "severity": "info"}}
+    alert = {"name": "Full", "labels": {"severity": "warning"}}
+    spec = a_policy(alert=alert, delivery={"mode": "Render", "render": render}).spec
+    query = 'ALERTS{alertname="Full",alertstate="firing",threshold="learned",severity="warning"}'
+    assert alert_query(spec, STEP) == f"max_over_time({query}[10m])"

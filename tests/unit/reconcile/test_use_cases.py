@@ -416,6 +416,71 @@ async def test_a_source_that_is_gone_was_the_server_it_was() -> None:
     assert [e.type for e in plan.events] == ["Warning"]
 
 
+GUARDED = {"mode": "Render", "render": {"volumeGuard": {"expr": "requests", "min": "5"}}}
+COMPARED = "((error_ratio) > (-Inf)) unless on () (sum(requests) < 5)"
+
+
+async def test_what_a_guarded_alert_compares_is_asked_for_over_the_same_window() -> None:
+    prometheus = Prometheus({"error_ratio{service=a}": wave, f"{COMPARED}{{service=a}}": lambda times: times * np.nan})
+    policy = a_policy(alert={"name": "A", "for": "0s"}, delivery=GUARDED, guardrails={"whileFiring": "Allow"})
+    plan = await threshold_policy.reconcile(policy, NOW, ports(prometheus), SETTINGS)
+    assert (COMPARED, NOW - 3600, NOW, 60.0) in prometheus.asked
+    (threshold,) = plan.status.thresholds
+    assert threshold.samples == 61
+    assert threshold.outcome is not None
+    assert threshold.outcome.predicted_episodes_per_week == "0"
+
+
+class Refusing(Prometheus):
+    """Takes the history and nothing else."""
+
+    async def range(self, expr: str, start: float, end: float, step: float) -> Frame:
+        if "requests" in expr:
+            raise InvalidQuery('function "mad_over_time" is not enabled')
+        return await super().range(expr, start, end, step)
+
+
+async def test_a_threshold_is_learned_although_what_its_alert_compares_cannot_be_asked_for() -> None:
+    prometheus = Refusing({"error_ratio{service=a}": wave})
+    policy = a_policy(alert={"name": "A"}, delivery=GUARDED, outcome={"after": "1m", "until": "1h"})
+    first = await threshold_policy.reconcile(policy, NOW, ports(prometheus), SETTINGS)
+    assert isinstance(first.rule, ApplyRule)
+    loaded = Rules(a_loaded_rule(first.rule.rule))
+    prometheus.loaded = loaded.observation.loaded or ()
+    later = policy.model_copy(update={"status": first.status})
+    plan = await threshold_policy.reconcile(later, NOW + 120, ports(prometheus, rules=loaded), SETTINGS)
+    assert said(plan)["Ready"] == ("True", "Reconciled")
+    outcome = plan.status.thresholds[0].outcome
+    assert outcome is not None
+    assert (outcome.state, outcome.message) == (
+        "Unknown",
+        'what the alert compares with its threshold cannot be asked for: function "mad_over_time" is not enabled',
+    )
+
+
+async def test_a_patched_alert_is_watched_as_it_stands_in_its_object() -> None:
+    rule = {"alert": "Errors", "expr": "error_ratio > 0.5", "for": "10m", "keep_firing_for": "2m"}
+    rule["labels"] = {"severity": "page", "of": "{{ $labels.of }}"}
+    target = Target("theirs", "1", ({"name": "g", "rules": [rule]},), {"opssight.dev/patch": "allowed"}, {})
+    delivery = {"mode": "Patch", "patch": {"target": {"name": "theirs"}, "alert": "Errors"}}
+    spells = lambda times: np.where(times % 1200 < 480, 1.0, 0.0)  # noqa: E731 - eight minutes of twenty
+    guards = {"whileFiring": "Allow", "max": "0.6", "min": "0.5"}
+
+    async def foretold(**changes: Any) -> Any:
+        found = replace(target, groups=({"name": "g", "rules": [{**rule, **changes}]},))
+        prometheus = Prometheus({"error_ratio{service=a}": spells})
+        policy = a_policy(delivery=delivery, guardrails=guards)
+        allowed = replace(SETTINGS, allow_patch=True)
+        plan = await threshold_policy.reconcile(policy, NOW, ports(prometheus, targets=Targets(found)), allowed)
+        query = 'max_over_time(ALERTS{alertname="Errors",alertstate="firing",severity="page"}[1m])'
+        assert query in [asked[0] for asked in prometheus.asked]
+        (threshold,) = plan.status.thresholds
+        return float(threshold.simulation.current.episodes_per_week)
+
+    assert await foretold() == 0
+    assert await foretold(**{"for": "5m"}) > 0
+
+
 async def test_excluded_incidents_are_asked_for_over_the_same_window() -> None:
     query = 'max (max_over_time(ALERTS{alertname="A",alertstate="firing"}[1m]))'
     prometheus = Prometheus({"error_ratio{service=a}": wave})
