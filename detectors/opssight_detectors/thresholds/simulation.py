@@ -98,19 +98,13 @@ class Evaluations:
     times: FloatArray
     values: FloatArray
     interval: float
-    answered: tuple[int, int] = field(init=False)
-    """The first of these evaluations, and the one after the last; all where there was no answer at all."""
+    window: tuple[float, float] = field(init=False)
 
     def __post_init__(self) -> None:
-        rows = np.flatnonzero((~np.isnan(self.values)).any(axis=1))
-        answered = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, len(self.times))
-        object.__setattr__(self, "answered", answered)  # the class is frozen for everybody else
-
-    @property
-    def window(self) -> tuple[float, float]:
-        """From the first evaluation with an answer to the last, in seconds."""
-        first, after = self.answered
-        return float(self.times[first]), float(self.times[after - 1]) + self.interval
+        answered = np.flatnonzero((~np.isnan(self.values)).any(axis=1))
+        first, last = (answered[0], answered[-1]) if len(answered) else (0, -1)
+        # The class is frozen for everybody else.
+        object.__setattr__(self, "window", (float(self.times[first]), float(self.times[last]) + self.interval))
 
     @property
     def weeks(self) -> float:
@@ -184,7 +178,7 @@ def simulate_on(seen: Evaluations, rule: AlertRule) -> Episodes:
         start=clock.began + clock.interval * start.astype(np.float64),
         end=clock.began + clock.interval * np.minimum(end, clock.count),
         open=end >= clock.count,
-        window=clock.window(seen.answered),
+        window=clock.window(seen),
         n_series=beyond.shape[1],
     )
 
@@ -227,12 +221,17 @@ class _Clock:
         count = math.floor((len(seen.times) - 1) * per_row + _ROUNDING) + 1
         return cls(float(seen.times[0]), every, count, per_row)
 
-    def window(self, rows: tuple[int, int]) -> tuple[float, float]:
-        """From the evaluation of the first row to the one after the last, in seconds."""
-        first, after = self._evaluation(np.array(rows, dtype=np.intp)).tolist()
-        if first == after:  # no evaluation comes after the only row with an answer
+    def window(self, seen: Evaluations) -> tuple[float, float]:
+        """From the first evaluation with an answer to the last, in seconds."""
+        if self.per_row == 1.0:
+            return seen.window
+        runs = self.runs((~np.isnan(seen.values)).any(axis=1, keepdims=True))
+        seen_at_all = runs.first < runs.after  # a row that comes after the last evaluation is not
+        first = runs.first[seen_at_all].min(initial=self.count)
+        after = runs.after[seen_at_all].max(initial=0)
+        if first >= after:
             first, after = 0, self.count
-        return self.began + self.interval * first, self.began + self.interval * after
+        return self.began + self.interval * float(first), self.began + self.interval * float(after)
 
     def runs(self, beyond: NDArray[np.bool_]) -> _Runs:
         series, first, after = _runs(beyond)

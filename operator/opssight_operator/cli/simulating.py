@@ -39,14 +39,14 @@ class AlertOptions:
     time_zone: str = "UTC"
     current: float | None = None
     bound: str = "Upper"
+    interval: str | None = None
 
 
 def simulated(samples: Samples, proposed: Mapping[str, float], options: AlertOptions) -> Simulated:
     """Current and proposed threshold of each list; ``BadInput`` names the option that cannot be."""
-    step = _seconds("--step", options.step)
-    if step <= 0:
-        raise BadInput(f"--step is {options.step}; it must be more than 0")
+    step = _positive("--step", options.step)
     waits = alert_waits(options.for_, options.keep_firing_for)
+    interval = None if options.interval is None else _positive("--interval", options.interval)
     start = _start(options)
     plain: dict[str, dict[str, Any]] = {}
     rows = []
@@ -58,7 +58,7 @@ def simulated(samples: Samples, proposed: Mapping[str, float], options: AlertOpt
         for which, threshold in wanted.items():
             if threshold is None or not np.isfinite(threshold) or not len(values):
                 continue
-            rule = AlertRule(threshold, Bound(options.bound), *waits)
+            rule = AlertRule(threshold, Bound(options.bound), *waits, interval=interval)
             volume = summary(simulate(times, np.array(values), rule), time_zone=options.time_zone)
             plain[name][which] = _plain(volume, night=known)
             rows.append(_row(name, which, threshold, plain[name][which]))
@@ -101,6 +101,13 @@ def _start(options: AlertOptions) -> float:
         return datetime.fromisoformat(options.start).timestamp()
     except ValueError:
         raise BadInput(f"--start is {options.start!r}; it must be a time such as 2026-03-29T12:00:00Z") from None
+
+
+def _positive(option: str, text: str) -> float:
+    total = _seconds(option, text)
+    if total <= 0:
+        raise BadInput(f"{option} is {text}; it must be more than 0")
+    return total
 
 
 def _seconds(option: str, text: str) -> float:

@@ -27,6 +27,9 @@ def thresholds(
     bound: o.BadSide = o.Bound.UPPER,
     alert_for: Annotated[str, typer.Option("--for", help="How long the alert waits before it fires.")] = "5m",
     keep_firing_for: Annotated[str, typer.Option(help="How long it fires on afterwards.")] = "0s",
+    interval: Annotated[
+        str | None, typer.Option(help="How often the rule is evaluated; at each number if not given.")
+    ] = None,
     current: Annotated[float | None, typer.Option(help="The threshold of today, to be simulated too.")] = None,
     start: Annotated[str | None, typer.Option(help="Time of the first number, to tell the night.")] = None,
     time_zone: Annotated[str, typer.Option(help="Time zone in which night is 22:00 to 06:00.")] = "UTC",
@@ -52,7 +55,14 @@ def thresholds(
     learned = learning.learn(found, chosen, bound=bound.value, step=given.step)
     if given.step is not None or found.times is not None:
         rule = simulating.AlertOptions(
-            given.step or samples.DEFAULT_STEP, alert_for, keep_firing_for, start, time_zone, current, bound.value
+            given.step or samples.DEFAULT_STEP,
+            alert_for,
+            keep_firing_for,
+            start,
+            time_zone,
+            current,
+            bound.value,
+            interval,
         )
         learned = learning.with_simulation(learned, found, rule)
     for note in learned.notes:

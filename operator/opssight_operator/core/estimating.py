@@ -27,6 +27,18 @@ def estimator_for(spec: ThresholdPolicySpec) -> Estimator:
     return checked("estimator", lambda: estimator_of(spec.estimator.type, **_PARAMETERS[spec.estimator.type](spec)))
 
 
+def rule_interval(spec: ThresholdPolicySpec) -> float | None:
+    """Seconds between two evaluations of the alert; None where Prometheus decides it."""
+    interval = spec.delivery.render.interval if spec.delivery.render else None
+    return None if interval is None else seconds(interval)
+
+
+def coarser_interval(spec: ThresholdPolicySpec) -> float | None:
+    """The same where it passes over rows of the history."""
+    interval = rule_interval(spec)
+    return interval if interval is not None and interval > seconds(spec.history.step) else None
+
+
 def _percentile(spec: ThresholdPolicySpec) -> Parameters:
     block = spec.estimator.percentile or PercentileEstimator()
     return {"percentile": float(block.percentile), "margin": float(block.margin)}
@@ -54,6 +66,7 @@ def _alert_budget(spec: ThresholdPolicySpec) -> Parameters:
         "most_time_firing": float(block.most_time_firing),
         "for_seconds": seconds(spec.alert.for_),
         "keep_firing_for_seconds": seconds(spec.alert.keep_firing_for),
+        "interval": coarser_interval(spec),
     }
 
 

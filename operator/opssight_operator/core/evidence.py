@@ -19,7 +19,7 @@ from ..api.base import duration, seconds
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..api.threshold_status import Simulation
 from .alert_template import recovery_level
-from .estimating import estimator_for
+from .estimating import coarser_interval, estimator_for, rule_interval
 from .exclusion import cleaned, exclusion_note
 from .hours import HourTable
 from .numbers import number_or_none, number_text
@@ -130,11 +130,14 @@ def _compared(
 
 
 def _seen(spec: ThresholdPolicySpec, times: FloatArray, values: FloatArray) -> Evaluations | None:
-    return evaluations(times, values) if len(values) else None
+    return evaluations(times, values, coarser_interval(spec)) if len(values) else None
 
 
 def episodes(spec: ThresholdPolicySpec, evidence: Evidence, level: Level) -> Episodes:
-    """The alerts that the threshold ``level`` would have raised over the history, evaluated at each of its rows."""
+    """The alerts that the threshold ``level`` would have raised over the history.
+
+    It is evaluated at the interval of the rule where that is known, and else at each row.
+    """
     seen = evidence.seen
     if seen is None:
         raise ValueError("evidence without a row has no episodes")
@@ -146,6 +149,7 @@ def episodes(spec: ThresholdPolicySpec, evidence: Evidence, level: Level) -> Epi
         bound=evidence.bound,
         for_seconds=seconds(spec.alert.for_),
         keep_firing_for_seconds=seconds(spec.alert.keep_firing_for),
+        interval=rule_interval(spec),
         recovery=_recovery(spec, level),
     )
     return simulate_on(seen, rule)

@@ -50,6 +50,17 @@ def test_the_table_has_a_row_for_each_threshold(monkeypatch: Any, capsys: Any) -
     assert proposed.split()[0] == "proposed"
 
 
+def test_the_rule_is_evaluated_at_its_interval(monkeypatch: Any, capsys: Any) -> None:
+    def episodes(interval: str, wait: str) -> int:
+        options = ("--step", "1h", "--for", wait, "--interval", interval, "--current", "50", "-o", "json")
+        _, out, _ = opssight(monkeypatch, capsys, *options, stdin=STDIN)
+        return round(float(json.loads(out)["thresholds"]["cpu"]["simulation"]["current"]["episodesPerWeek"]))
+
+    assert episodes("1h", "150m") == 0  # three evaluations of three hours are two hours apart
+    assert episodes("10m", "150m") == 2
+    assert episodes("8h", "0s") == 0  # passes both by
+
+
 def test_without_the_time_of_the_first_number_night_is_unknown(monkeypatch: Any, capsys: Any) -> None:
     _, out, _ = opssight(monkeypatch, capsys, "--step", "1h", "--for", "1h", "-o", "json", stdin="[1, 2, 9, 9, 9]")
     simulation = json.loads(out)["simulation"]
@@ -83,6 +94,7 @@ def test_what_fires_on_is_one_episode_for_the_budget_too(monkeypatch: Any, capsy
 BAD = {
     "a step in words": (("--step", "one minute"), "--step: 'one minute' is not a duration"),
     "no step": (("--step", "0s"), "--step is 0s; it must be more than 0"),
+    "no interval": (("--step", "1m", "--interval", "0s"), "--interval is 0s; it must be more than 0"),
     "a wait that is none": (("--step", "1m", "--for", "soon"), "--for: 'soon' is not a duration"),
     "a time that is none": (("--step", "1m", "--start", "noon"), "--start is 'noon'; it must be a time such as"),
     "a place that has no time": (

@@ -232,6 +232,21 @@ def test_a_second_level_joins_what_would_be_many_episodes() -> None:
     assert (foretold(), foretold(recover={"margin": "0.2"})) == (ROWS // 6, 1)
 
 
+def test_the_alert_is_simulated_at_the_interval_of_its_rule() -> None:
+    peaks = [5.0 if row % 6 in (1, 2) else 1.0 for row in range(ROWS)]  # twenty minutes of each hour
+    frame = a_frame({"": peaks}, step=STEP)
+
+    def foretold(interval: str, **alert: Any) -> int:
+        delivery = {"mode": "Render", "render": {"interval": interval}}
+        spec = story(alert={"for": "0s", "name": "A", **alert}, delivery=delivery).spec
+        (evidence,) = learn(spec, frame, groups_of(frame.labels, []))
+        return len(episodes(spec, evidence, 2.0))
+
+    assert foretold("10m") == foretold("30s") == ROWS // 6
+    assert foretold("1h") == 0  # on the hour, between the peaks
+    assert (foretold("10m", **{"for": "15m"}), foretold("5m", **{"for": "15m"})) == (0, ROWS // 6)
+
+
 def test_a_group_that_the_alert_never_compares_has_no_episodes() -> None:
     spec = story(perLabels=["service"], alert={"for": "0s"}).spec
     frame = a_frame({"service=a": NIGHTS, "service=b": NIGHTS}, step=STEP)
