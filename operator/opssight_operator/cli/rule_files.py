@@ -98,7 +98,13 @@ def _spliced(file: RuleFile, rules: RuleSet, aim: Aim, wanted: str) -> str:
     for key in path[:-1]:
         holder = holder[key]
     holder["expr"] = wanted
-    start, end = _span(file.text, rules.document, path)
+    span = _span(file.text, rules.document, path)
+    if span is None:
+        raise BadInput(
+            f"{file.name}: {aim.place.described}: its expr comes from a merge key (<<), where other rules may read it "
+            f"too; write it by hand: {wanted}"
+        )
+    start, end = span
     literal = aim.literal.text
     written = _written(aim, wanted)
     at = file.text.find(literal, start, end)
@@ -134,13 +140,16 @@ def _reads_as(text: str, wanted: list[Any]) -> bool:
         return False
 
 
-def _span(text: str, document: int, path: tuple[str | int, ...]) -> tuple[int, int]:
-    """Where the scalar at a path stands in the text."""
+def _span(text: str, document: int, path: tuple[str | int, ...]) -> tuple[int, int] | None:
+    """Where the scalar at a path stands in the text; None when it stands elsewhere and is merged in."""
     mark = text.startswith(_BYTE_ORDER_MARK)
     node = list(yaml.compose_all(text[mark:], Loader=_LOADER))[document]
     for key in path:
         if isinstance(key, int):
             node = node.value[key]
         else:
-            node = next(value for name, value in node.value if name.value == key)
+            found = [value for name, value in node.value if name.value == key]
+            if not found:
+                return None
+            node = found[-1]  # of a key that is written twice, the last one is read
     return node.start_mark.index + mark, node.end_mark.index + mark

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..api.threshold_policy import ThresholdPolicy
+from ..errors import TooMuchData
 from .loaded import rule_verdict
 from .observation import Labels, PolicyObservation, RuleObjectState, RuleObservation
 from .places import Place, place_of
 from .plan import ApplyRule, KeepRule, LeaveRule, RemoveRule, RuleIntent, RuleObject
 from .rules import Level, policy_rule
-from .sharing import agreed
+from .sharing import agreed, check_room
 
 
 def loaded_there(observed: RuleObservation) -> bool:
@@ -80,6 +81,11 @@ def _equal(
 ) -> RuleIntent:
     if not observed.groups or any("alert" in rule for group in observed.groups for rule in group.get("rules", ())):
         return KeepRule()
-    rule, _ = agreed(policy_rule(policy, current, now, place), observed)
+    wanted = policy_rule(policy, current, now, place)
+    try:
+        check_room(wanted, observed)
+    except TooMuchData:  # others have filled the object; what stands there is the last good
+        return KeepRule()
+    rule, _ = agreed(wanted, observed)
     # Only the values follow; labels of an object that is on its way out are nobody's concern.
     return KeepRule() if tuple(rule.groups) == tuple(observed.groups) else ApplyRule(rule)

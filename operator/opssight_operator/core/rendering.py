@@ -28,7 +28,7 @@ from .observation import Labels
 from .plan import RuleObject
 from .rules import label_items, rule_object, threshold_labels
 
-OWNER_LABEL = "owner"  # of what is recorded for a rendered alert: a namespace among perLabels is the series' own
+OWNER_LABEL = "opssight_owner"  # of what is recorded for an alert: policy and namespace may be among perLabels
 
 
 def rendered_rule(
@@ -58,6 +58,8 @@ def check_render(spec: ThresholdPolicySpec, matchers: Mapping[str, str]) -> None
     render = spec.delivery.render or Render()
     if spec.alert.name is None:
         raise InvalidSpec("alert.name must be set when delivery.mode is Render")
+    if OWNER_LABEL in spec.per_labels:
+        raise InvalidSpec(f"perLabels must not have {OWNER_LABEL}, by which the alert finds its thresholds")
     if spec.per_labels and render.default is None:
         raise InvalidSpec("delivery.render.default must be set when perLabels is set")
     template = template_of(render.expr, spec.expr, spec.bound, matchers)

@@ -112,6 +112,13 @@ def test_a_plain_rule_file_and_a_list_are_read_too(tmp_path: Path) -> None:
     assert run(str(listed), "--alert", "Errors", "--threshold", "2")[0] == 1
 
 
+def test_a_rule_with_a_merge_key_and_an_expression_of_its_own_is_changed(tmp_path: Path) -> None:
+    text = "base: &b {for: 5m, expr: b > 1}\ngroups:\n- name: a\n  rules:\n  - {<<: *b, alert: Errors, expr: a > 1}\n"
+    path = a_file(tmp_path, text)
+    assert run(str(path), "--alert", "Errors", "--threshold", "3", "--write")[0] == 1
+    assert path.read_text() == text.replace("a > 1", "a > 3")
+
+
 BAD = {
     "no such alert": (FILE.format(expr=FORMS["plain"]), ["--alert", "Nobody", "--threshold", "1"], "no alert Nobody"),
     "no threshold": (FILE.format(expr=FORMS["plain"]), ["--alert", "Errors"], "give --threshold"),
@@ -135,6 +142,16 @@ BAD = {
         "groups:\n- name: a\n  rules:\n  - {alert: Errors, expr: &e a > 1}\n  - {alert: B, expr: *e}\n",
         ["--alert", "Errors", "--threshold", "3"],
         "without changing more",
+    ),
+    "an expression that is merged in": (
+        "base: &b {expr: a > 1, for: 5m}\ngroups:\n- name: a\n  rules:\n  - {alert: Errors, <<: *b}\n",
+        ["--alert", "Errors", "--threshold", "3"],
+        "its expr comes from a merge key (<<), where other rules may read it too; write it by hand: a > 3",
+    ),
+    "a rule that is merged in": (
+        "base: &b {rules: [{alert: Errors, expr: a > 1}]}\ngroups:\n- {name: a, <<: *b}\n",
+        ["--alert", "Errors", "--threshold", "3"],
+        "comes from a merge key (<<)",
     ),
     "a label without a value": (
         FILE.format(expr=FORMS["plain"]),

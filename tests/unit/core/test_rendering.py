@@ -80,7 +80,7 @@ def test_thresholds_by_label_are_recorded_and_joined_with_a_default() -> None:
     rules = rendered(
         [({"service": "b"}, 0.2), ({"service": "a"}, 0.1)], perLabels=["service"], render={"default": "0.05"}
     )
-    owner = 'owner="shop/checkout-errors"'
+    owner = 'opssight_owner="shop/checkout-errors"'
     assert [(rule["record"], rule["expr"], rule["labels"]["service"]) for rule in rules[:-1]] == [
         ("opssight:threshold", "vector(0.1)", "a"),
         ("opssight:threshold", "vector(0.2)", "b"),
@@ -89,6 +89,14 @@ def test_thresholds_by_label_are_recorded_and_joined_with_a_default() -> None:
         f"(error_ratio) > on (service) group_left () (max by (service) (opssight:threshold{{{owner}}}) "
         "or on (service) count by (service) (error_ratio) * 0 + 0.05)"
     )
+
+
+def test_no_label_of_the_series_is_taken_for_one_of_ours() -> None:
+    names = ["owner", "policy", "namespace", "bound"]
+    labels = [{name: f"{name}-{which}" for name in names} for which in "ab"]
+    rules = rendered([(one, 0.1) for one in labels], perLabels=names, render={"default": "0.05"})
+    recorded = [{name: rule["labels"][name] for name in names} for rule in rules[:-1]]
+    assert recorded == labels
 
 
 def test_a_default_stands_until_something_is_learned() -> None:
@@ -142,6 +150,11 @@ REFUSED: dict[str, tuple[dict[str, Any], type[SpecError], str]] = {
         {"perLabels": ["a"], "render": {"default": "1", "expr": "$threshold < x"}},
         InvalidSpec,
         "directly behind",
+    ),
+    "the label by which thresholds are found": (
+        {"perLabels": ["opssight_owner"], "render": {"default": "1"}},
+        InvalidSpec,
+        "perLabels must not have opssight_owner",
     ),
     "one number for several thresholds": (
         {"perLabels": ["a"], "render": {"default": "1", "annotations": {"summary": "above $threshold"}}},

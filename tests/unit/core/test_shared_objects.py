@@ -259,6 +259,18 @@ def test_what_changes_during_a_move_changes_in_both_objects() -> None:
     assert kept.rule.groups[0]["rules"] == plan.rule.rule.groups[0]["rules"]
 
 
+@pytest.mark.parametrize(
+    ("others", "written"), [(100_000, True), (399_950, False)], ids=["room is left", "the others have filled it"]
+)
+def test_an_object_on_its_way_out_is_kept_equal_only_within_its_room(others: int, written: bool) -> None:
+    policy = sharing("new", status={"ruleObjects": ["new", "old"]})
+    former = replace(loaded(sharing("old"), 5.0), rest=SharedRest(size=others, policies=("b",)))
+    plan = at(policy, replace(loaded(policy, 50.0), loaded=()), former=((shared_place(policy, "old"), former),))
+    assert isinstance(plan.rule, ApplyRule)
+    assert [isinstance(kept, ApplyRule) for kept in plan.after_rule] == [written]
+    assert plan.status.rule_objects == ["new", "old"]
+
+
 def test_with_prometheus_silent_about_its_rules_the_old_object_stays() -> None:
     plan = moving("thresholds", OWN, there=replace(loaded(sharing()), loaded=None))
     assert plan.before_rule == ()
