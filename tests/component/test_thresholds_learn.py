@@ -28,7 +28,8 @@ STEP = 300.0
 
 @pytest.fixture(scope="module")
 def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    with working(cluster, tmp_path_factory.mktemp("operator"), max_series=9000) as running:
+    work = tmp_path_factory.mktemp("operator")
+    with working(cluster, work, max_series=9000, OPSSIGHT_ALLOW_PATCH="true") as running:
         yield running
 
 
@@ -251,62 +252,80 @@ def test_with_default_guardrails_traffic_that_has_doubled_is_followed_after_a_da
     assert history_of(view, "incident") == []
 
 
-def test_a_threshold_that_raises_more_alerts_than_predicted_is_rolled_back(
+WRONG = 'lever{case="wrong"}'
+MODES = ("record", "render", "patch")
+
+
+def delivering(mode: str, view: View) -> dict[str, Any]:
+    """Alert and delivery of a policy whose threshold will prove wrong; the alert that uses it fires at once."""
+    if mode == "record":
+        labels = {"namespace": view.namespace}
+        return {"alert": {"name": "WrongRecord", "labels": labels, "for": "0s"}, "delivery": {"mode": "Record"}}
+    if mode == "render":  # with a term that the prediction has to ask Prometheus about
+        render = {"expr": f'{WRONG} > $threshold unless on () up{{job="lever"}} == 0', "labels": {"severity": "page"}}
+        return {"alert": {"name": "WrongRender", "for": "0s"}, "delivery": {"mode": "Render", "render": render}}
+    return {"delivery": {"mode": "Patch", "patch": {"target": {"name": "theirs"}, "alert": "WrongPatch"}}}
+
+
+def put_rule(view: View, name: str, rule: dict[str, Any], **labels: str) -> None:
+    body = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": name, "namespace": view.namespace, "labels": labels},
+        "spec": {"groups": [{"name": f"{name}-{view.namespace}", "rules": [rule]}]},
+    }
+    view.cluster.api("POST", f"/apis/monitoring.coreos.com/v1/namespaces/{view.namespace}/prometheusrules", body)
+
+
+def test_a_threshold_that_raises_more_alerts_than_predicted_is_rolled_back_in_every_mode(
     cluster: Cluster, operator: OperatorProcess, lever: Lever, view: View
 ) -> None:
     lever.give(cluster, "wrong", [8 + i / 150 for i in range(300)])  # from 8 to 10, once
-    alert = {"name": "Wrong", "labels": {"namespace": view.namespace}, "for": "0s"}
+    joined = f'opssight:threshold{{policy="record",namespace="{view.namespace}"}}'
+    expr = f"{WRONG} > on() group_left() (max({joined}) or on() vector(99))"
+    put_rule(view, "from-git", {"alert": "WrongRecord", "expr": expr, "labels": {"namespace": view.namespace}})
+    patched = {"alert": "WrongPatch", "expr": f"{WRONG} > 11 # theirs", "labels": {"severity": "page"}}
+    put_rule(view, "theirs", patched, **{"opssight.dev/patch": "allowed"})
+    # steps of a quarter, and one change at a time
+    slow, quick = ({"whileFiring": "Allow", "cooldown": cooldown} for cooldown in ("10m", "0s"))
     outcome = {"after": "1m", "until": "10m"}
-    guardrails = {"whileFiring": "Allow", "cooldown": "10m"}
-    spec = fast("wrong", alert=alert, outcome=outcome, guardrails=guardrails, interval="5s")
-    view.apply("ThresholdPolicy", "wrong", spec)
-    view.reaches("tpol", "wrong", "Loaded", "RuleLoaded")
-    good = thresholds(view, "wrong")[""]["current"]
-    joined = f'opssight:threshold{{policy="wrong",namespace="{view.namespace}"}}'
-    rule = {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PrometheusRule",
-        "metadata": {"name": "from-git", "namespace": view.namespace},
-        "spec": {
-            "groups": [
-                {
-                    "name": f"git-{view.namespace}",
-                    "rules": [
-                        {
-                            "alert": "Wrong",
-                            "expr": f'lever{{case="wrong"}} > on() group_left() (max({joined}) or on() vector(99))',
-                            "labels": {"namespace": view.namespace},
-                        }
-                    ],
-                }
-            ]
-        },
-    }
-    cluster.api("POST", f"/apis/monitoring.coreos.com/v1/namespaces/{view.namespace}/prometheusrules", rule)
+    specs = {mode: fast("wrong", outcome=outcome, interval="5s", **delivering(mode, view)) for mode in MODES}
+
+    def apply(**changes: Any) -> None:
+        for mode, spec in specs.items():
+            view.apply("ThresholdPolicy", mode, {**spec, **changes})
+
+    apply(guardrails=slow)
+    for mode in MODES:
+        view.reaches("tpol", mode, "Loaded", "RuleLoaded", seconds=60)
+    good = {mode: thresholds(view, mode)[""]["current"] for mode in MODES}
     lever.values["wrong"] = 8.0
-    guardrails = {"whileFiring": "Allow", "cooldown": "0s"}
     lowered = {"type": "Percentile", "percentile": {"percentile": "50"}}
-    view.apply("ThresholdPolicy", "wrong", {**spec, "estimator": lowered, "guardrails": guardrails})
-    eventually("a lower threshold", lambda: len(history_of(view, "wrong")) == 2, seconds=30)
-    view.apply(
-        "ThresholdPolicy", "wrong", {**spec, "estimator": lowered, "guardrails": {**guardrails, "cooldown": "10m"}}
-    )
-    assert thresholds(view, "wrong")[""]["outcome"]["lastGood"] == good
+    apply(estimator=lowered, guardrails=quick)
+    for mode in MODES:
+        eventually(f"a lower threshold of {mode}", lambda m=mode: len(history_of(view, m)) == 2, seconds=30)  # type: ignore[misc]
+    apply(estimator=lowered, guardrails=slow)
+    assert {mode: thresholds(view, mode)[""]["outcome"]["lastGood"] for mode in MODES} == good
     deadline = time.monotonic() + 150
-    while time.monotonic() < deadline and len(history_of(view, "wrong")) == 2:
+    while time.monotonic() < deadline and any(len(history_of(view, mode)) == 2 for mode in MODES):
         lever.values["wrong"] = 12.0
         time.sleep(4)
         lever.values["wrong"] = 8.0
         time.sleep(9)
-    first, changed, back = history_of(view, "wrong")
-    assert (back["reason"], back["from"], back["to"]) == ("RolledBack", changed["to"], first["to"])
-    assert "predicted were" in back["why"]
-    assert float(changed["observedEpisodesPerWeek"]) > float(changed["predictedEpisodesPerWeek"])
-    eventually("the condition", lambda: view.condition("tpol", "wrong", "AsPredicted")[1] == "RolledBack")
-    eventually("an Event", lambda: view.events("ThresholdRolledBack"))
-    view.reaches("tpol", "wrong", "Loaded", "RuleLoaded")
-    recorded = cluster.prometheus.query(joined)
-    assert [r["value"][1] for r in recorded] == [good]
+    for mode in MODES:
+        first, changed, back = history_of(view, mode)
+        assert (back["reason"], back["from"], back["to"]) == ("RolledBack", changed["to"], first["to"]), mode
+        assert "predicted were" in back["why"]
+        assert float(changed["observedEpisodesPerWeek"]) > float(changed["predictedEpisodesPerWeek"])
+        eventually("the condition", lambda m=mode: view.condition("tpol", m, "AsPredicted")[1] == "RolledBack")  # type: ignore[misc]
+        view.reaches("tpol", mode, "Loaded", "RuleLoaded", seconds=60)
+    eventually("an Event of each", lambda: len(view.events("ThresholdRolledBack")) == len(MODES))
+    assert [r["value"][1] for r in cluster.prometheus.query(joined)] == [good["record"]]
+    evaluated = {r["name"]: r["query"] for group in cluster.prometheus.rule_groups() for r in group["rules"]}
+    assert evaluated["WrongRender"] == f'{WRONG} > {good["render"]} unless on () up{{job="lever"}} == 0'
+    path = f"/apis/monitoring.coreos.com/v1/namespaces/{view.namespace}/prometheusrules/theirs"
+    (group,) = cluster.api("GET", path)["spec"]["groups"]
+    assert group["rules"][0]["expr"] == f"{WRONG} > {good['patch']} # theirs"
 
 
 BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {

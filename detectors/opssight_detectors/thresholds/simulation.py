@@ -225,7 +225,8 @@ class _Clock:
         """From the first evaluation with an answer to the last, in seconds."""
         if self.per_row == 1.0:
             return seen.window
-        runs = self.runs((~np.isnan(seen.values)).any(axis=1, keepdims=True))
+        answered: NDArray[np.bool_] = np.any(~np.isnan(seen.values), axis=1, keepdims=True)
+        runs = self.runs(answered)
         seen_at_all = runs.first < runs.after  # a row that comes after the last evaluation is not
         first = runs.first[seen_at_all].min(initial=self.count)
         after = runs.after[seen_at_all].max(initial=0)

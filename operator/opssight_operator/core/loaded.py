@@ -26,8 +26,10 @@ def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdi
     """What RuleLoaded says of the ``desired`` rules, given what Prometheus lists."""
     if desired is None:
         return Verdict("True", Reason.NO_RULE, "the spec asks for no rule")
-    if observed.settled:
-        return _loaded(desired)
+    return _loaded(desired) if observed.settled else _seen(desired, observed)
+
+
+def _seen(desired: RuleObject, observed: RuleObservation) -> Verdict:
     if observed.state is RuleObjectState.FOREIGN:
         return Verdict("False", Reason.NAME_CONFLICT, f"the PrometheusRule {desired.name} belongs to somebody else")
     if observed.state is RuleObjectState.ABSENT:
@@ -35,16 +37,18 @@ def rule_verdict(desired: RuleObject | None, observed: RuleObservation) -> Verdi
     if observed.loaded is None:
         return Verdict("Unknown", Reason.PROMETHEUS_UNREACHABLE, "Prometheus did not say which rules it has loaded")
     missing = _missing(desired, observed.loaded)
-    return _health(desired, observed.loaded) if missing is None else _rejected(desired, observed) or missing
+    if missing is None:
+        return _health(desired, observed.loaded)
+    return rejection(desired.name, observed.refusals, observed.unreadable) or missing
 
 
-def _rejected(desired: RuleObject, observed: RuleObservation) -> Verdict | None:
-    """Why rules that are missing will not come by themselves, if anybody says so."""
+def rejection(name: str, refusals: Sequence[str], unreadable: str) -> Verdict | None:
+    """Why rules that are missing will not come by themselves, if anybody says so of the object ``name``."""
     said = []
-    if observed.refusals:
-        said.append(f"prometheus-operator dropped {desired.name} {'; '.join(observed.refusals)}")
-    if observed.unreadable:  # often more than the few words of prometheus-operator
-        said.append(observed.unreadable if said else f"{desired.name} is not loaded: {observed.unreadable}")
+    if refusals:
+        said.append(f"prometheus-operator dropped {name} {'; '.join(refusals)}")
+    if unreadable:  # often more than the few words of prometheus-operator
+        said.append(unreadable if said else f"{name} is not loaded: {unreadable}")
     if said:
         return Verdict("False", Reason.RULE_REJECTED, shortened("; ".join(said), _REFUSAL_LENGTH))
     return None

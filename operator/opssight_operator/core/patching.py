@@ -21,6 +21,7 @@ from ..errors import InvalidQuery, InvalidSpec, TargetNotFound
 from .conditions import Verdict
 from .conventions import PATCH_CONSENT, PATCH_CONSENT_LABEL, PATCH_ORIGINALS
 from .literals import Literal, choose_literal, find_literals, numbers_in, prove, replace_literal
+from .loaded import rejection
 from .numbers import decimal_text
 from .plan import PatchTarget
 from .readings import reading_of
@@ -306,6 +307,9 @@ def _loaded(target: Target, place: Place) -> Verdict:
     added = added_labels([rule for rule in target.loaded if rule.group == place.group])
     same = [rule for rule in target.loaded if rule.group == place.group and is_listed_as(written, rule, added)]
     if not same:
+        refused = rejection(target.name, target.refusals, target.unreadable)
+        if refused is not None:
+            return refused
         return Verdict("False", Reason.NOT_LOADED, f"Prometheus does not evaluate {place.described} as it stands there")
     if same[0].health == "err":
         return Verdict(

@@ -60,7 +60,7 @@ def evaluate(
     delivered, disputes = _agreed(deliver(policy, current, observation, now, settings), observation.rule)
     intent = _intent(policy, delivered.rule, observation)
     verdicts = _verdicts(policy, made, groups, delivered, observation, disputes)
-    if delivered.rule is not None:
+    if delivered.rule is not None or delivered.patching is not None:
         loaded = verdicts[ConditionType.RULE_LOADED]
         verdicts[ConditionType.RULE_LOADED] = overdue(loaded, previous.conditions, now, patience(settings))
     verdicts[ConditionType.AS_PREDICTED] = outcome_verdict(spec, made, now)

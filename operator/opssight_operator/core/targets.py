@@ -39,7 +39,8 @@ class Target:
 
     ``managers`` are the names of managedFields; ``owner`` is the kind and name of its controller, if it has one;
     ``created`` is when the policy that looks at it was made; ``loaded`` are the rules of its groups that Prometheus
-    lists, None when it did not say.
+    lists, None when it did not say. ``refusals`` are what prometheus-operator says against the object, ``unreadable``
+    what Prometheus says against an expression in it, asked for while it has not loaded the group.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Target:
     created: str = ""
     rivals: tuple[Rival, ...] = ()
     loaded: tuple[LoadedRule, ...] | None = None
+    refusals: tuple[str, ...] = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

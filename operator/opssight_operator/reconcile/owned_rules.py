@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..api.base import ObjectMeta
 from ..api.conditions import Condition, ConditionType, Reason
@@ -47,14 +49,21 @@ async def with_its_alerts_tried(observed: RuleObservation, source: MetricSource,
     """
     if observed.state is not RuleObjectState.OURS or observed.loaded is None or observed.loaded:
         return observed
-    for rule in (rule for group in observed.groups for rule in group["rules"] if "alert" in rule):
+    alerts = [rule for group in observed.groups for rule in group["rules"] if "alert" in rule]
+    refused = await refused_by_prometheus(alerts, source, now)
+    return replace(observed, unreadable=f"delivery.render: {refused}") if refused else observed
+
+
+async def refused_by_prometheus(rules: Iterable[Mapping[str, Any]], source: MetricSource, now: float) -> str:
+    """What Prometheus says against the first rule that it cannot read; empty when it takes them, or does not answer."""
+    for rule in rules:
         try:
-            await source.range(str(rule["expr"]), now, now, 1.0)
+            await source.range(str(rule.get("expr", "")), now, now, 1.0)
         except InvalidQuery as error:
-            return replace(observed, unreadable=f"delivery.render: the expression of {rule['alert']}: {error}")
+            return f"the expression of {rule.get('alert') or rule.get('record')}: {error}"
         except OpsSightError:
-            return observed  # what keeps it from answering is said by the query for the history
-    return observed
+            return ""  # what keeps it from answering is said by the query for the history
+    return ""
 
 
 def owner_of(kind: str, api_version: str, meta: ObjectMeta) -> Owner:

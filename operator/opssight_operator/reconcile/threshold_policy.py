@@ -61,7 +61,7 @@ async def _gather(
     former = await observe_former(resource, owner, ports)
     if spec.delivery.mode == "Render":
         rule = await with_its_alerts_tried(rule, source, window.now)
-    target = await observe_target(resource, owner, source, ports, settings)
+    target = await observe_target(resource, owner, source, ports, window.now, settings)
     resource = with_alert_in_place(resource, target)
     spec = resource.spec
     frame = await _asked("expr", source, spec.expr, window)

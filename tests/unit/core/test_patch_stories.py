@@ -83,6 +83,14 @@ def test_looks_that_find_nothing_new_write_no_status() -> None:
     assert [told.look().status_changed for _ in range(5)] == [False] * 5
 
 
+def test_a_patch_that_is_not_loaded_in_time_says_for_how_long() -> None:
+    told = Story()
+    for _ in range(12):
+        plan = told.look()
+    (message,) = (c.message for c in plan.status.conditions if c.type == "RuleLoaded")
+    assert message.startswith("not loaded in time, for 5m now: Prometheus does not evaluate group shop: Errors")
+
+
 def test_the_first_patch_without_a_status_is_recognised_as_ours() -> None:
     told = Story(literal={"value": "0.05"})
     told.look(0.08, dies=True)

@@ -288,6 +288,24 @@ def test_of_the_patched_alert_prometheus_evaluates(changes: dict[str, Any], reas
     assert done(target, threshold=0.05).loaded.reason is reason
 
 
+DROPPED: dict[str, tuple[dict[str, Any], str]] = {
+    "prometheus-operator": (
+        {"refusals": ("for prometheuses monitoring/main: InvalidConfiguration",)},
+        "prometheus-operator dropped theirs for prometheuses monitoring/main: InvalidConfiguration",
+    ),
+    "Prometheus": (
+        {"unreadable": "the expression of Other: no such function"},
+        "theirs is not loaded: the expression of Other: no such function",
+    ),
+}
+
+
+@pytest.mark.parametrize(("known", "message"), DROPPED.values(), ids=DROPPED)
+def test_an_object_that_is_dropped_says_why_by_the_words_of(known: dict[str, Any], message: str) -> None:
+    said = done(a_target(loaded=(), **known), threshold=0.05).loaded
+    assert (said.status, said.reason, said.message) == ("False", Reason.RULE_REJECTED, message)
+
+
 def test_without_a_list_of_prometheus_it_is_not_known_whether_the_alert_is_loaded() -> None:
     assert done(a_target(), threshold=0.05).loaded.reason is Reason.PROMETHEUS_UNREACHABLE
 

@@ -481,6 +481,18 @@ async def test_a_patched_alert_is_watched_as_it_stands_in_its_object() -> None:
     assert await foretold(**{"for": "5m"}) > 0
 
 
+async def test_of_an_object_that_prometheus_has_not_loaded_each_rule_is_tried() -> None:
+    rules = [{"alert": "Errors", "expr": "error_ratio > 0.5"}, {"record": "r", "expr": "requests > > 1"}]
+    target = Target("theirs", "1", ({"name": "g", "rules": rules},), {"opssight.dev/patch": "allowed"}, {})
+    delivery = {"mode": "Patch", "patch": {"target": {"name": "theirs"}, "alert": "Errors"}}
+    policy = a_policy(delivery=delivery, guardrails={"max": "0.6", "deadBand": "9"})  # the number may stay
+    given = ports(Refusing({"error_ratio{service=a}": wave}), targets=Targets(target))
+    plan = await threshold_policy.reconcile(policy, NOW, given, replace(SETTINGS, allow_patch=True))
+    (loaded,) = (c for c in plan.status.conditions if c.type == "RuleLoaded")
+    assert loaded.reason == "RuleRejected"
+    assert loaded.message == 'theirs is not loaded: the expression of r: function "mad_over_time" is not enabled'
+
+
 async def test_excluded_incidents_are_asked_for_over_the_same_window() -> None:
     query = 'max (max_over_time(ALERTS{alertname="A",alertstate="firing"}[1m]))'
     prometheus = Prometheus({"error_ratio{service=a}": wave})

@@ -16,6 +16,7 @@ from opssight_operator.reconcile.ports import Owner
 
 from .client import KubeApi
 from .failures import ApiFailure, ours
+from .rule_status import refusals
 from .rules import rule_path
 
 JSON_PATCH = "application/json-patch+json"
@@ -91,6 +92,7 @@ def _target(found: dict[str, Any], created: str, rivals: tuple[Rival, ...]) -> T
         managers=tuple(str(entry.get("manager", "")) for entry in metadata.get("managedFields") or ()),
         owner=f"{controllers[0].get('kind')} {controllers[0].get('name')}" if controllers else "",
         created=created,
+        refusals=refusals(found),
         rivals=rivals,
     )
 
