@@ -1,11 +1,10 @@
 """The recipe that replaces a shipped alert: its manifests by promtool and amtool, its text against what is shipped.
 
-``OPSSIGHT_CORPUS`` names a folder with the rules of kube-prometheus; without it the comparison with them is skipped.
+Without the rules of kube-prometheus (``corpus.SETTING``) the comparison with them is skipped.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 from localcluster import ClusterError
 from localcluster.build import program
 
+import corpus
 from opssight_operator.api.base import ObjectMeta
 from opssight_operator.api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
 from opssight_operator.api.threshold_status import ThresholdPolicyStatus
@@ -25,7 +25,6 @@ from opssight_operator.core.rendering import rendered_rule
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "replace-a-shipped-alert.md"
 BLOCKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)]
 POLICY, VALUES, CRITICAL, ROUTES = BLOCKS
-FOLDER = os.environ.get("OPSSIGHT_CORPUS")
 ALERT = "NodeFilesystemAlmostOutOfSpace"
 
 
@@ -44,12 +43,9 @@ def successor(threshold: float | None) -> dict[str, Any]:
 
 def shipped() -> dict[str, dict[str, Any]]:
     """The alerts of that name in the corpus, by severity."""
-    if FOLDER is None:
-        pytest.skip("OPSSIGHT_CORPUS names no folder with the rules of kube-prometheus")
-    found = {}
-    for path in sorted(Path(FOLDER).glob("**/*.yaml")):
-        for group in yaml.safe_load(path.read_text())["spec"]["groups"]:
-            found |= {r["labels"]["severity"]: r for r in group["rules"] if r.get("alert") == ALERT}
+    if not corpus.manifests():
+        pytest.skip(f"{corpus.SETTING} names no folder with the rules of kube-prometheus")
+    found = {rule["labels"]["severity"]: rule for rule in corpus.rules() if rule.get("alert") == ALERT}
     assert set(found) == {"warning", "critical"}
     return found
 

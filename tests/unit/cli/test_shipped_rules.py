@@ -1,17 +1,16 @@
 """Patch and diff on alert rules that people run: each number of each alert, there and back.
 
-``OPSSIGHT_CORPUS`` names a folder of PrometheusRule manifests, such as those of kube-prometheus. Without it the rules
-are our own, written in the same forms; the test then says nothing of what others ship, and its name says so.
+Without a corpus (``corpus.SETTING``) the rules are our own, written in the same forms; the test then says nothing of
+what others ship, and its name says so.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+import corpus
 from builders import a_policy
 from opssight_operator.api.delivery import Patch
 from opssight_operator.cli.rule_files import RuleFile, changed, read
@@ -20,7 +19,6 @@ from opssight_operator.core.patching import patching
 from opssight_operator.core.targets import Target, alerts_in, places
 
 CONSENT = {"opssight.dev/patch": "allowed"}
-FOLDER = os.environ.get("OPSSIGHT_CORPUS")
 OWN = """\
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
@@ -55,13 +53,11 @@ spec:
 
 
 def shipped() -> list[RuleFile]:
-    if FOLDER is None:
-        return [read("own.yaml", OWN)]
-    return [read(path.name, path.read_text()) for path in sorted(Path(FOLDER).glob("**/*.yaml"))]
+    return [read(path.name, path.read_text()) for path in corpus.manifests()] or [read("own.yaml", OWN)]
 
 
 def cases() -> list[Any]:
-    origin = "corpus" if FOLDER else "own rules only, no corpus was given"
+    origin = "corpus" if corpus.manifests() else "own rules only, no corpus was given"
     return [
         pytest.param(file, one, id=f"{origin}: {file.name}")
         for file in shipped()

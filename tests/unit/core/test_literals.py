@@ -1,15 +1,13 @@
 """One number of somebody's PromQL changes, and nothing else does."""
 
 import math
-import os
-from pathlib import Path
 
 import promql_parser
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import corpus
 from opssight_operator.core.literals import choose_literal, find_literals, prove, replace_literal
 from opssight_operator.core.promql_tokens import TokenKind, readable_by_parser, tokens
 from opssight_operator.errors import InvalidQuery, InvalidSpec, TargetNotFound
@@ -35,16 +33,7 @@ OWN_RULES = [
 ]
 
 
-def corpus():
-    """The rules to change: those of a folder of manifests when there is one, and always our own."""
-    found = list(OWN_RULES)
-    folder = os.environ.get("OPSSIGHT_CORPUS")
-    if folder:
-        for path in sorted(Path(folder).glob("**/*.yaml")):
-            for document in yaml.safe_load_all(path.read_text()):
-                groups = (document or {}).get("spec", {}).get("groups", [])
-                found += [str(rule["expr"]) for group in groups for rule in group["rules"]]
-    return found
+LITERALS_OF_OURS = 34
 
 
 def literals_of_tree(expression):
@@ -60,15 +49,16 @@ def literals_of_tree(expression):
     return sorted(values, key=lambda value: (math.isnan(value), value))
 
 
-def test_every_literal_of_the_corpus_is_found_and_round_trips():
+def round_tripped(expressions, values=(0.125, 7e9, -3.0)):
+    """How many literals were found, changed to each of the values and changed back."""
     changed = 0
-    for expression in corpus():
+    for expression in expressions:
         literals = find_literals(expression)
         found = sorted((literal.value for literal in literals), key=lambda value: (math.isnan(value), value))
         assert repr(found) == repr(literals_of_tree(expression)), expression
         for literal in literals:
             is_base_of_power = expression[literal.end :].lstrip().startswith("^")
-            for value in (0.125, 7e9) if is_base_of_power else (0.125, 7e9, -3.0):
+            for value in (value for value in values if value > 0 or not is_base_of_power):
                 after = replace_literal(expression, literal, value)
                 assert after[: literal.start] == expression[: literal.start]
                 assert after.endswith(expression[literal.end :])
@@ -79,7 +69,17 @@ def test_every_literal_of_the_corpus_is_found_and_round_trips():
                     back = replace_literal(after, again, literal.value)
                     prove(expression, back, literal.value, literal.value)
             changed += 1
-    assert changed >= 34
+    return changed
+
+
+def test_every_literal_of_our_own_rules_is_found_and_round_trips():
+    assert round_tripped(OWN_RULES) == LITERALS_OF_OURS
+
+
+@pytest.mark.skipif(not corpus.manifests(), reason=f"{corpus.SETTING} names no folder with the rules of others")
+def test_every_literal_of_the_corpus_is_found_and_round_trips():
+    expressions = [str(rule["expr"]) for rule in corpus.rules()]
+    assert round_tripped(expressions, values=(0.125,)) >= corpus.LITERALS_OF_KUBE_PROMETHEUS
 
 
 @given(st.sampled_from(OWN_RULES), st.floats(allow_nan=False, allow_infinity=False), st.data())
