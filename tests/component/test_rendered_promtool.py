@@ -78,6 +78,14 @@ CASES: dict[str, dict[str, Any]] = {
         "render": {"default": "0.2"},
         "fires": {"0m": {"a", "c"}, "1m": {"a", "b"}},
     },
+    "each label value has a lower bound of its own, and a new one the default": {
+        "series": {A: "5 1 3", B: "5 3 5", C: "5 3 1"},
+        "thresholds": [({"service": "a"}, 2.0), ({"service": "b"}, 4.0)],
+        "perLabels": ["service"],
+        "bound": "Lower",
+        "render": {"default": "2"},
+        "fires": {"0m": set(), "1m": {"a", "b"}, "2m": {"c"}},
+    },
     "a value that is not a number leaves the default of the others": {
         "series": {A: "NaN NaN", C: "0.3 0.3"},
         "thresholds": [],
@@ -123,6 +131,14 @@ CASES: dict[str, dict[str, Any]] = {
         "perLabels": ["service"],
         "render": {"default": "0.2", "recover": {"margin": "0.2"}},
         "fires": {"0m": {"a", "b"}, "1m": {"a", "b"}, "2m": set()},
+    },
+    "two levels below a lower bound for each label value": {
+        "series": {A: "1 2.2 2.5 2.2", B: "3 4.5 4.7 4.9", C: "2.2 2.2 1.9 2.3"},
+        "thresholds": [({"service": "a"}, 2.0), ({"service": "b"}, 4.0)],
+        "perLabels": ["service"],
+        "bound": "Lower",
+        "render": {"default": "2", "recover": {"margin": "0.2"}},
+        "fires": {"0m": {"a", "b"}, "1m": {"a", "b"}, "2m": {"b", "c"}, "3m": {"c"}},
     },
     "another severity of the same name holds nothing": {
         "series": {A: "0.18 0.18", 'ALERTS{alertname="High",alertstate="firing",service="a",severity="page"}': "1 1"},

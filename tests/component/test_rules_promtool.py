@@ -102,11 +102,16 @@ def _quoted(value: str) -> str:
     return f'"{text}"'
 
 
-GIT_ALERT = {
-    "alert": "TooManyErrors",
-    "expr": 'errors > on(service) group_left() (max by (service) (opssight:threshold{policy="checkout-errors"})'
-    " or on(service) count by (service) (errors) * 0 + 0.5)",
-}
+def git_alert(comparison: str) -> dict[str, str]:
+    """The alert of docs/thresholds.md with the default 0.5."""
+    threshold = 'max by (service) (opssight:threshold{policy="checkout-errors"})'
+    default = "count by (service) (errors) * 0 + 0.5"
+    return {
+        "alert": "TooManyErrors",
+        "expr": f"errors {comparison} on(service) group_left() ({threshold} or on(service) {default})",
+    }
+
+
 FIRING = {
     "above the recorded threshold": ({"a": 0.1}, 0.2, True),
     "below the recorded threshold": ({"a": 0.1}, 0.05, False),
@@ -117,15 +122,17 @@ FIRING = {
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("bound", ["Upper", "Lower"])
 @pytest.mark.parametrize(("thresholds", "value", "fires"), FIRING.values(), ids=FIRING.keys())
 def test_an_alert_in_git_joins_the_threshold_and_keeps_its_default(
-    version: str, thresholds: dict[str, float], value: float, fires: bool, tmp_path: Path
+    version: str, bound: str, thresholds: dict[str, float], value: float, fires: bool, tmp_path: Path
 ) -> None:
-    policy = a_policy(mode="Record", perLabels=["service"])
+    policy = a_policy(mode="Record", perLabels=["service"], bound=bound)
     rules = policy_rule(policy, [({"service": name}, x) for name, x in thresholds.items()])
+    lower = bound == "Lower"  # what is above an upper bound is not below a lower one
     groups = () if thresholds else (dict(rules.groups[0], rules=[]),)
     kept = (rules,) if thresholds else ()
-    rule_file(tmp_path, *kept, more=(*groups, {"name": "git", "rules": [GIT_ALERT]}))
+    rule_file(tmp_path, *kept, more=(*groups, {"name": "git", "rules": [git_alert("<" if lower else ">")]}))
     alert = {"exp_labels": {"service": "a", "pod": "x"}, "exp_annotations": {}}
     passes(
         version,
@@ -135,7 +142,7 @@ def test_an_alert_in_git_joins_the_threshold_and_keeps_its_default(
                 "interval": "1m",
                 "input_series": [{"series": 'errors{service="a",pod="x"}', "values": f"{value}x10"}],
                 "alert_rule_test": [
-                    {"eval_time": "5m", "alertname": "TooManyErrors", "exp_alerts": [alert] if fires else []}
+                    {"eval_time": "5m", "alertname": "TooManyErrors", "exp_alerts": [alert] if fires != lower else []}
                 ],
             }
         ],

@@ -125,7 +125,6 @@ RULES = {
     "kept firing": (0.0, 240.0),
     "after a while and kept firing": (120.0, 300.0),
     "kept firing to between two evaluations": (60.0, 130.0),
-    "held by a level of recovery": (60.0, 0.0, "recover"),
     "held by a level of recovery and kept firing": (120.0, 130.0, "recover"),
 }
 
