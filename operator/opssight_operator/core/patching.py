@@ -26,7 +26,7 @@ from .numbers import decimal_text
 from .plan import PatchTarget
 from .readings import reading_of
 from .targets import Place, Target, alerts_in, consents, managed_by, places
-from .written_rules import WrittenRule, added_labels, is_listed_as
+from .written_rules import WrittenRule, is_listed_as
 
 MAX_REVERTS = 3
 MAX_EXPRESSION = 8192
@@ -304,8 +304,7 @@ def _loaded(target: Target, place: Place) -> Verdict:
         return Verdict("Unknown", Reason.PROMETHEUS_UNREACHABLE, "Prometheus did not say which rules it has loaded")
     durations = place.for_seconds, place.keep_firing_for_seconds
     written = WrittenRule(place.alert, place.labels, reading_of(place.expr), *durations)
-    added = added_labels([rule for rule in target.loaded if rule.group == place.group])
-    same = [rule for rule in target.loaded if rule.group == place.group and is_listed_as(written, rule, added)]
+    same = [rule for rule in target.loaded if rule.group == place.group and is_listed_as(written, rule)]
     if not same:
         refused = rejection(target.name, target.refusals, target.unreadable)
         if refused is not None:

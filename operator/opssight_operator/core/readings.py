@@ -68,7 +68,7 @@ def same(wanted: Reading, listed: Reading, added: Mapping[str, str]) -> bool:
 
 def vector_value(expression: str) -> float | None:
     """The number in ``vector(number)``, as we write it and as Prometheus prints it."""
-    text = expression.replace(" ", "")
+    text = "".join(expression.split())
     if not (text.startswith("vector(") and text.endswith(")")):
         return None
     try:

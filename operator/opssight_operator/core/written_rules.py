@@ -44,7 +44,7 @@ def duration_of(rule: Mapping[str, Any], name: str) -> float | None:
 
 def not_listed(written: Iterable[WrittenRule], listed: Sequence[LoadedRule]) -> int:
     """How many of the written rules are not among those that Prometheus lists; each of these counts for one."""
-    added = added_labels(listed)
+    added = _added_labels(listed)
     waiting: dict[tuple[str, Any, Any], list[tuple[LoadedRule, Reading]]] = defaultdict(list)
     for rule in listed:
         reading = reading_of(rule.query)
@@ -62,13 +62,15 @@ def not_listed(written: Iterable[WrittenRule], listed: Sequence[LoadedRule]) -> 
     return missing
 
 
-def is_listed_as(written: WrittenRule, rule: LoadedRule, added: Labels) -> bool:
+def is_listed_as(written: WrittenRule, rule: LoadedRule) -> bool:
     """Whether ``rule`` is the written one, but for labels that were added to it."""
-    named = rule.name == written.name and written.labels.items() <= rule.labels.items()
-    return named and _is(written, rule, reading_of(rule.query), added)
+    if rule.name != written.name or not written.labels.items() <= rule.labels.items():
+        return False
+    added = {name: value for name, value in rule.labels.items() if name not in written.labels}
+    return _is(written, rule, reading_of(rule.query), added)
 
 
-def added_labels(listed: Sequence[LoadedRule]) -> dict[str, str]:
+def _added_labels(listed: Sequence[LoadedRule]) -> dict[str, str]:
     """The labels that all rules of a group have in common, among them those that prometheus-operator adds to each."""
     common = set(listed[0].labels.items()) if listed else set()
     for rule in listed:

@@ -288,6 +288,15 @@ def test_of_the_patched_alert_prometheus_evaluates(changes: dict[str, Any], reas
     assert done(target, threshold=0.05).loaded.reason is reason
 
 
+def test_an_alert_into_which_the_namespace_is_enforced_is_loaded_beside_a_group_of_another() -> None:
+    expr = 'errors{{namespace="{0}"}} / requests{{namespace="{0}"}} > 0.05 and requests{{namespace="{0}"}} > 10'
+    listed = tuple(
+        LoadedRule("shop", "Errors", "alerting", "ok", labels=labels, query=expr.format(labels["namespace"]))
+        for labels in ({"severity": "warning", "namespace": namespace} for namespace in ("blog", "shop"))
+    )
+    assert done(a_target(loaded=listed), threshold=0.05).loaded.reason is Reason.LOADED
+
+
 DROPPED: dict[str, tuple[dict[str, Any], str]] = {
     "prometheus-operator": (
         {"refusals": ("for prometheuses monitoring/main: InvalidConfiguration",)},

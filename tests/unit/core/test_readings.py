@@ -17,7 +17,7 @@ SAME = {
     "where the grouping stands": ("sum(x) by (a, b) > 1", "sum by (b, a) (x) > 1"),
     "a grouping by nothing": ("sum by () (x) > 1", "sum(x) > 1"),
     "ignoring nothing": ("a / ignoring () b > 1", "a / b > 1"),
-    "a vector": ("vector(0.5)", "vector( 5e-1 )"),
+    "a vector": ("vector(0.5)", "vector( 5e-1 )\n"),
     "what only Prometheus reads": ("x  >>  1", "x >> 1"),
 }
 DIFFERENT = {
