@@ -1,17 +1,12 @@
 """Mode Patch: one number in somebody's alert becomes the threshold, or a condition says why it does not.
 
-The number is chosen in the expression as its owner wrote it, which is kept in the status and beside the alert in an
-annotation: after the first write the number itself would no longer be recognised by its value. What stands there now
-must differ from that original in a number of ours alone; otherwise its owner has changed the alert, and what stands
-there is the new original. The annotation holds our number too: it comes with the patch itself, while the status is
-written afterwards and may be one patch behind.
+The number is chosen in the expression as its owner wrote it (``patch_memory``): after the first write the number itself
+would no longer be recognised by its value.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..api.conditions import Reason
 from ..api.delivery import LiteralChoice, Patch
@@ -19,10 +14,11 @@ from ..api.threshold_policy import ThresholdPolicy
 from ..api.threshold_status import PatchStatus
 from ..errors import InvalidQuery, InvalidSpec, TargetNotFound
 from .conditions import Verdict
-from .conventions import PATCH_CONSENT, PATCH_CONSENT_LABEL, PATCH_ORIGINALS
-from .literals import Literal, choose_literal, find_literals, numbers_in, prove, replace_literal
+from .conventions import PATCH_CONSENT, PATCH_CONSENT_LABEL
+from .literals import Literal, choose_literal, find_literals, prove, replace_literal
 from .loaded import rejection
 from .numbers import decimal_text
+from .patch_memory import known_patches, with_original
 from .plan import PatchTarget
 from .readings import reading_of
 from .targets import Place, Target, alerts_in, consents, managed_by, places
@@ -101,7 +97,7 @@ def aim_at(patch: Patch, bound: str, target: Target, policy_name: str, remembere
             f"delivery.patch: {len(found)} alerts fit, set group or labels so that one is left: {listed}",
         )
     place = found[0]
-    known = _known(place, policy_name, target, remembered)
+    known = known_patches(place, policy_name, target, remembered)
     original = next((one.original for one in known if one.is_what_stands_at(place)), place.expr)
     try:
         chosen = _chosen(original, patch.literal, bound)
@@ -199,76 +195,8 @@ def _write(policy: ThresholdPolicy, threshold: float, target: Target, aim: Aim) 
         alert=aim.place.alert,
         before=aim.place.expr,
         after=changed,
-        annotations=_with_original(target, policy.metadata.name, aim, threshold),
+        annotations=with_original(target, policy.metadata.name, aim.place, aim.original, threshold),
     )
-
-
-def _with_original(target: Target, policy_name: str, aim: Aim, threshold: float) -> dict[str, str]:
-    entry = {
-        "group": aim.place.group,
-        "alert": aim.place.alert,
-        "expr": aim.original,
-        "value": decimal_text(threshold),
-    }
-    originals = _originals(target) | {policy_name: entry}
-    return {**target.annotations, PATCH_ORIGINALS: json.dumps(originals, sort_keys=True, ensure_ascii=False)}
-
-
-def _originals(target: Target) -> dict[str, Any]:
-    try:
-        found = json.loads(target.annotations.get(PATCH_ORIGINALS, "{}"))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What one memory says of a patch: the expression before it, and the number that it wrote (None for any)."""
-
-    original: str
-    value: float | None
-
-    def is_what_stands_at(self, place: Place) -> bool:
-        """Whether the expression there is the original with that number in it."""
-        changed = _change(self.original, place.expr)
-        return changed is not None and self.value in (None, changed[1])
-
-
-def _known(place: Place, policy_name: str, target: Target, remembered: PatchStatus | None) -> list[_Known]:
-    """What the object and the status know of patches of this policy to this alert, the newer one first."""
-    here = target.name, place.group, place.alert
-    known = []
-    if remembered and (remembered.target, remembered.group, remembered.alert) == here:
-        known.append(_Known(remembered.original, float(remembered.value)))
-    noted = _originals(target).get(policy_name)
-    if isinstance(noted, dict) and (noted.get("group"), noted.get("alert")) == here[1:]:
-        value = _number_or_none(noted.get("value"))
-        if value is not None or not known:
-            known.insert(0, _Known(str(noted.get("expr", "")), value))
-    return known
-
-
-def _number_or_none(text: Any) -> float | None:
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return None
-
-
-def _change(original: str, now: str) -> tuple[float, float] | None:
-    """The old and the new value when two expressions differ in one number alone."""
-    before, after = numbers_in(original), numbers_in(now)
-    if before is None or after is None or len(before) != len(after):
-        return None
-    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
-    if len(changed) != 1:
-        return None
-    try:
-        prove(original, now, *changed[0])
-    except InvalidQuery:
-        return None
-    return changed[0]
 
 
 def _chosen(expression: str, choice: LiteralChoice, bound: str) -> Literal:
