@@ -18,11 +18,12 @@ from .adapters.lease import Lease
 from .adapters.logs import configure
 from .adapters.loop_lag import watch_loop
 from .adapters.memory import tune_allocator, tune_collector
+from .adapters.pauses import pause
 from .adapters.probes import Probes
 from .adapters.telemetry import Telemetry
 from .core.sharding import lease_of
 from .errors import OpsSightError
-from .leading import Leading, pause
+from .leading import Leading
 from .settings import Settings
 
 log = logging.getLogger("opssight_operator")

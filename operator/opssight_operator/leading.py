@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
@@ -20,6 +19,7 @@ from .adapters.kubernetes.lookout import Lookout
 from .adapters.kubernetes.lookups import Lookups
 from .adapters.kubernetes.patches import PatchTargets
 from .adapters.kubernetes.shared_rules import SharedRules
+from .adapters.pauses import pause
 from .adapters.prometheus.sources import Sources
 from .adapters.recorder import EventRecorder
 from .adapters.telemetry import Telemetry
@@ -200,10 +200,3 @@ class Leading:
                 log.warning("deleted resources could not be looked for", extra={"error": str(error)})
             except Exception:
                 log.exception("deleted resources could not be looked for by a defect")
-
-
-async def pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait, but not beyond a stop."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stopping.wait()

@@ -15,6 +15,7 @@ from opssight_operator.errors import OpsSightError
 
 from .kubernetes.client import KubeApi
 from .kubernetes.failures import ApiFailure, ours
+from .pauses import pause
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +74,13 @@ class Lease:
                         return True
             except (OpsSightError, TimeoutError) as error:
                 log.warning("the lease cannot be read or written", extra={"error": str(error) or "no answer"})
-            await _pause(stopping, self._pause * (0.75 + 0.5 * self._jitter.random()))
+            await pause(stopping, self._pause * (0.75 + 0.5 * self._jitter.random()))
         return False
 
     async def hold(self, stopping: asyncio.Event) -> None:
         """Renew until told to stop, or until the lease is lost; returns in both cases."""
         while not stopping.is_set():
-            await _pause(stopping, min(self._pause, self._left()))
+            await pause(stopping, min(self._pause, self._left()))
             if not stopping.is_set() and not await self._kept(stopping):
                 return
 
@@ -95,7 +96,7 @@ class Lease:
                 return False
             except (OpsSightError, TimeoutError) as error:
                 log.warning("the lease could not be renewed", extra={"error": str(error) or "no answer"})
-            await _pause(stopping, min(REST * share, self._left()))
+            await pause(stopping, min(REST * share, self._left()))
         if left:
             return True
         log.error("the lease could not be renewed in time, so that another replica may lead")
@@ -186,11 +187,3 @@ class Lease:
         if owners := [self._owner] if self._owner else (self._body or {}).get("metadata", {}).get("ownerReferences"):
             metadata["ownerReferences"] = owners
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        pass
