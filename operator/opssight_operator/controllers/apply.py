@@ -33,7 +33,7 @@ async def apply(
     if plan.gauges is not None:
         ports.telemetry.set_gauges(owner, plan.gauges)
     if plan.status_changed:
-        await ports.status.write(owner, plan.status.dump(), resource.metadata.generation)
+        await ports.status.write(owner, plan.status.dump())
     await ports.recorder.record(owner, plan.events)
     return plan
 

@@ -247,7 +247,7 @@ class Runtime:
         if resource.status.conditions:
             return resource
         plan = pending_plan(resource, self._wall_clock())
-        await self._ports.status.write(owner, plan.status.dump(), resource.metadata.generation)
+        await self._ports.status.write(owner, plan.status.dump())
         return resource.model_copy(update={"status": plan.status})
 
     async def _planned(self, key: Key, resource: Resource, now: float) -> Plan[Any]:

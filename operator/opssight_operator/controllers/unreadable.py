@@ -33,7 +33,7 @@ class Unreadable:
         status, generation = body.get("status") or {}, body["metadata"].get("generation", 0)
         said = refusal(status, generation, problem, self._wall_clock())
         if said is not None:
-            task = asyncio.get_running_loop().create_task(self._write(key, body["metadata"]["uid"], said, generation))
+            task = asyncio.get_running_loop().create_task(self._write(key, body["metadata"]["uid"], said))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -42,8 +42,8 @@ class Unreadable:
         for task in self._tasks:
             task.cancel()
 
-    async def _write(self, key: Key, uid: str, status: dict[str, Any], generation: int) -> None:
+    async def _write(self, key: Key, uid: str, status: dict[str, Any]) -> None:
         try:
-            await self._store.write(owner_of(key, uid), status, generation)
+            await self._store.write(owner_of(key, uid), status)
         except OpsSightError as error:
             log.warning("a refusal could not be written", extra={"key": key, "error": str(error)})

@@ -142,7 +142,7 @@ class Lookout(Protocol):
 class StatusStore(Protocol):
     """The status subresource of our kinds."""
 
-    async def write(self, owner: Owner, status: dict[str, object], generation: int) -> None:
+    async def write(self, owner: Owner, status: dict[str, object]) -> None:
         """Replace the status."""
         ...
 

@@ -221,7 +221,7 @@ class _Lookout:
 class _Statuses:
     world: World
 
-    async def write(self, owner: Owner, status: dict[str, object], generation: int) -> None:
+    async def write(self, owner: Owner, status: dict[str, object]) -> None:
         self.world.order.append("status")
         await asyncio.sleep(0.01)
         if self.world.status_error is not None:

@@ -16,7 +16,7 @@ class Statuses:
     def __init__(self, api: KubeApi) -> None:
         self._api = api
 
-    async def write(self, owner: Owner, status: dict[str, object], generation: int) -> None:
+    async def write(self, owner: Owner, status: dict[str, object]) -> None:
         """Replace the status; an object that is gone, or that was made anew with another uid, is left alone."""
         scope = f"namespaces/{owner.namespace}/" if owner.namespace else ""
         path = f"/apis/{owner.api_version}/{scope}{PLURALS[owner.kind]}/{owner.name}/status"
