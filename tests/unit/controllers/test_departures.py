@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from builders import a_policy
-from opssight_operator.adapters.kubernetes.failures import ApiFailure
+from opssight_operator.adapters.kubernetes.failures import ApiFailure, ours
 from opssight_operator.adapters.kubernetes.shared_rules import SharedRules
 from opssight_operator.controllers.departures import AT_ONCE, Departures
 from opssight_operator.core.conventions import SHARED_MANAGER, shared_group_name
@@ -57,6 +57,12 @@ class Objects:
             del self.parts[name]
             return {}
         return self.object(name)
+
+    async def send(self, *arguments: Any, **more: Any) -> dict[str, Any]:
+        try:
+            return await self.request(*arguments, **more)
+        except ApiFailure as failure:
+            raise ours(failure) from failure
 
     def write(self, name: str, version: str, what: str) -> None:
         if self.rivals:

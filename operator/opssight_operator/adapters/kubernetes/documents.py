@@ -7,11 +7,11 @@ from typing import Any
 
 from opssight_operator.core import conventions
 from opssight_operator.core.report_documents import Document
-from opssight_operator.errors import FieldConflict, NameConflict
+from opssight_operator.errors import NameConflict
 from opssight_operator.reconcile.ports import Owner
 
 from .client import APPLY, KubeApi
-from .failures import ApiFailure, ours
+from .failures import conflict, mapped
 from .owned import owner_reference, read, remove
 from .ownership import Standing, standing
 
@@ -56,7 +56,7 @@ class ConfigMaps:
         }
         # What a report says is ours alone, so that somebody's edit of it is overruled.
         query = [("fieldManager", conventions.FIELD_MANAGER), ("force", "true")]
-        try:
+        with mapped({409: conflict}):
             await self._api.request(
                 "PATCH",
                 document_path(owner.namespace, document.name),
@@ -65,12 +65,6 @@ class ConfigMaps:
                 query=query,
                 what=f"apply {place}",
             )
-        except ApiFailure as failure:
-            if failure.status == 409:
-                raise FieldConflict(f"apply {place}: {failure.message}") from failure
-            raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
 
     async def remove(self, owner: Owner, name: str) -> None:
         """Delete the ConfigMap if ``owner`` owns it, exactly the one that was looked at."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
@@ -70,6 +71,22 @@ def ours(error: BaseException) -> OpsSightError:
             return Throttled(f"{error.what}: {error.message}", retry_after=error.retry_after)
         return BY_STATUS.get(error.status, KubernetesUnavailable)(f"{error.what}: {error.message}")
     return KubernetesUnavailable(_unavailable(error))
+
+
+def conflict(failure: ApiFailure) -> OpsSightError:
+    """Somebody else has the field, or was faster; also where two of ours make one object at once."""
+    return FieldConflict(f"{failure.what}: {failure.message}")
+
+
+@contextmanager
+def mapped(special: Mapping[int, Callable[[ApiFailure], OpsSightError]]) -> Iterator[None]:
+    """Turns what a request inside raises into our errors: some statuses as ``special`` says, all else as ``ours``."""
+    try:
+        yield
+    except ApiFailure as failure:
+        raise special.get(failure.status, ours)(failure) from failure
+    except Exception as error:
+        raise ours(error) from error
 
 
 def _unavailable(error: BaseException) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from opssight_operator.errors import TargetNotFound
 from opssight_operator.reconcile.ports import Owner
 
 from .client import KubeApi
-from .failures import ApiFailure, ours
 from .ownership import Standing, standing
 
 
@@ -26,13 +27,9 @@ def owner_reference(owner: Owner) -> dict[str, Any]:
 async def read(api: KubeApi, path: str, place: str) -> dict[str, Any] | None:
     """The object at ``path``, None when there is none; ``place`` names it in errors."""
     try:
-        return await api.request("GET", path, what=f"read {place}")
-    except ApiFailure as failure:
-        if failure.status == 404:
-            return None
-        raise ours(failure) from failure
-    except Exception as error:
-        raise ours(error) from error
+        return await api.send("GET", path, what=f"read {place}")
+    except TargetNotFound:
+        return None
 
 
 async def remove(api: KubeApi, path: str, place: str, owner: Owner) -> None:
@@ -47,10 +44,5 @@ async def remove_exactly(api: KubeApi, path: str, place: str, found: dict[str, A
     metadata = found["metadata"]
     preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
     body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
-    try:
-        await api.request("DELETE", path, body=body, what=f"delete {place}")
-    except ApiFailure as failure:
-        if failure.status != 404:
-            raise ours(failure) from failure
-    except Exception as error:
-        raise ours(error) from error
+    with suppress(TargetNotFound):
+        await api.send("DELETE", path, body=body, what=f"delete {place}")

@@ -11,13 +11,13 @@ from opssight_operator.api.delivery import Patch
 from opssight_operator.core.conventions import FIELD_MANAGER
 from opssight_operator.core.plan import PatchTarget
 from opssight_operator.core.targets import Rival, Target
-from opssight_operator.errors import FieldConflict
+from opssight_operator.errors import FieldConflict, OpsSightError
 from opssight_operator.reconcile.ports import Owner
 
 from .client import KubeApi
-from .failures import ApiFailure, ours
+from .failures import ApiFailure, mapped
 from .rule_status import refusals
-from .rules import rule_path
+from .rules import read_rule, rule_path
 
 JSON_PATCH = "application/json-patch+json"
 
@@ -34,15 +34,9 @@ class PatchTargets:
 
     async def observe(self, owner: Owner, name: str) -> Target | None:
         """The object and the other policies that patch in its namespace; None when it is missing."""
-        what = f"read PrometheusRule {owner.namespace}/{name}"
-        try:
-            found = await self._api.request("GET", rule_path(owner.namespace, name), what=what)
-        except ApiFailure as failure:
-            if failure.status == 404:
-                return None
-            raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
+        found = await read_rule(self._api, owner.namespace, name)
+        if found is None:
+            return None
         path = f"/apis/{API_VERSION}/namespaces/{owner.namespace}/{PLURALS['ThresholdPolicy']}"
         created, rivals = "", list[Rival]()
         async for page in self._api.pages(path, what="list ThresholdPolicies"):
@@ -62,22 +56,19 @@ class PatchTargets:
             {"op": "replace", "path": f"{where}/expr", "value": patch.after},
             {"op": "add", "path": "/metadata/annotations", "value": dict(patch.annotations)},
         ]
-        what = f"patch PrometheusRule {owner.namespace}/{patch.name}"
-        try:
+        with mapped(dict.fromkeys((404, 409, 422), _changed)):
             await self._api.request(
                 "PATCH",
                 rule_path(owner.namespace, patch.name),
                 body=operations,
                 content_type=JSON_PATCH,
                 query=[("fieldManager", FIELD_MANAGER)],
-                what=what,
+                what=f"patch PrometheusRule {owner.namespace}/{patch.name}",
             )
-        except ApiFailure as failure:
-            if failure.status in (404, 409, 422):
-                raise FieldConflict(f"{what}: the object has changed meanwhile: {failure.message}") from failure
-            raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
+
+
+def _changed(failure: ApiFailure) -> OpsSightError:
+    return FieldConflict(f"{failure.what}: the object has changed meanwhile: {failure.message}")
 
 
 def _target(found: dict[str, Any], created: str, rivals: tuple[Rival, ...]) -> Target:

@@ -8,11 +8,11 @@ from opssight_operator.core import conventions
 from opssight_operator.core.observation import RuleObjectState, RuleObservation
 from opssight_operator.core.plan import RuleObject
 from opssight_operator.core.rules import rule_digest
-from opssight_operator.errors import FieldConflict, NameConflict, TargetNotFound
+from opssight_operator.errors import NameConflict, OpsSightError, TargetNotFound
 from opssight_operator.reconcile.ports import Owner
 
 from .client import APPLY, KubeApi
-from .failures import ApiFailure, ours
+from .failures import ApiFailure, conflict, mapped
 from .owned import owner_reference, read, remove
 from .ownership import Standing, our_part, standing
 from .rule_status import refusals
@@ -28,6 +28,16 @@ def rule_path(namespace: str, name: str) -> str:
 async def read_rule(api: KubeApi, namespace: str, name: str) -> dict[str, Any] | None:
     """The object, or None; None too when the cluster has no PrometheusRule kind."""
     return await read(api, rule_path(namespace, name), f"PrometheusRule {namespace}/{name}")
+
+
+def _no_such_kind(failure: ApiFailure) -> OpsSightError:
+    return TargetNotFound(
+        f"{failure.what}: the cluster has no PrometheusRule kind; install the CRDs of prometheus-operator"
+    )
+
+
+APPLYING = {404: _no_such_kind, 409: conflict}
+"""What is special when a PrometheusRule is applied."""
 
 
 class PrometheusRules:
@@ -77,20 +87,10 @@ class PrometheusRules:
         }
         what = f"apply PrometheusRule {owner.namespace}/{rule.name}"
         query = [("fieldManager", conventions.FIELD_MANAGER), ("force", "false")]
-        try:
+        with mapped(APPLYING):
             await self._api.request(
                 "PATCH", rule_path(owner.namespace, rule.name), body=body, content_type=APPLY, query=query, what=what
             )
-        except ApiFailure as failure:
-            if failure.status == 404:
-                raise TargetNotFound(
-                    f"{what}: the cluster has no PrometheusRule kind; install the CRDs of prometheus-operator"
-                ) from failure
-            if failure.status == 409:
-                raise FieldConflict(f"{what}: {failure.message}") from failure
-            raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
 
     async def remove(self, owner: Owner, name: str) -> None:
         """Delete the PrometheusRule if ``owner`` owns it, exactly the one that was looked at."""

@@ -14,13 +14,13 @@ from opssight_operator.api import PLURALS
 from opssight_operator.core.observation import RuleObjectState, RuleObservation
 from opssight_operator.core.plan import RuleObject
 from opssight_operator.core.sharing import check_room
-from opssight_operator.errors import FieldConflict, NameConflict, TargetNotFound
+from opssight_operator.errors import FieldConflict, NameConflict
 from opssight_operator.reconcile.ports import Owner
 
 from .client import APPLY, KubeApi
-from .failures import ApiFailure, ours
+from .failures import mapped
 from .owned import owner_reference, read, remove_exactly
-from .rules import API_VERSION, read_rule, rule_path
+from .rules import API_VERSION, APPLYING, read_rule, rule_path
 from .sharing import groups_without, manager_of, observation, predecessors, sharers, suspects
 
 _TRIES = 10  # without any progress; the policies of other shards write too
@@ -118,18 +118,8 @@ class SharedRules:
         }
         query = [("fieldManager", manager_of(owner.uid)), ("force", "true" if force else "false")]
         path = rule_path(owner.namespace, name)
-        try:
+        with mapped(APPLYING):
             return await self._api.request("PATCH", path, body=body, content_type=APPLY, query=query, what=what)
-        except ApiFailure as failure:
-            if failure.status == 404:
-                raise TargetNotFound(
-                    f"{what}: the cluster has no PrometheusRule kind; install the CRDs of prometheus-operator"
-                ) from failure
-            if failure.status == 409:
-                raise FieldConflict(f"{what}: {failure.message}") from failure
-            raise ours(failure) from failure
-        except Exception as error:
-            raise ours(error) from error
 
     async def _departed(self, found: dict[str, Any], namespace: str, name: str) -> list[str]:
         """Parts whose policy is gone. A missing owner reference alone is no proof: somebody may have removed it."""
