@@ -164,6 +164,7 @@ REFUSED = {
     "a value that nobody knows": ("replica=2", "replica"),
     "a setting that nobody knows": ("settings.logLvl=INFO", "logLvl"),
     "a setting of the wrong type": ("settings.fetchThreads=many", "fetchThreads"),
+    "a setting that cannot work": ("settings.fetchThreads=0", "fetchThreads"),
     "a source without an address": ("metricsSource.create=true", "url"),
     "a digest that is none": ("image.digest=sha256:12", "digest"),
     "a privileged port": ("metrics.port=80", "metrics.port"),
