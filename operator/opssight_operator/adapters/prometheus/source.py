@@ -53,8 +53,7 @@ class BoundSource:
         grid = Grid.of(start, end, step)
         confined = await desk.confine(expr, self._matchers)
         if not _is_cacheable(confined):
-            pinned = _pinned(confined, grid)
-            frame = await desk.ask(lambda client: client.range(pinned, grid))
+            frame = await desk.ask(lambda client: client.range(_pinned(confined, grid), grid))  # read off the loop
             refuse_forged(frame.labels, self._matchers)
             return frame
 
