@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opssight_detectors.thresholds import Bound, ExceedanceRate
+from opssight_operator.api.threshold_policy import ThresholdPolicySpec
 from opssight_operator.api.threshold_reasons import ThresholdReason
 from opssight_operator.core.chain import Case, Change, Guards, Hold, RollBack, decide
+from opssight_operator.core.science import guards_for
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 GUARDS = Guards(min=0.001, max=0.2, max_step=0.25, dead_band=0.05, cooldown=3600, min_coverage=0.8, min_duration=86400)
 CASE = Case(
@@ -122,6 +130,24 @@ def test_a_change_says_what_it_rests_on() -> None:
     verdict = decide(replace(CASE, suggested=0.9))
     assert isinstance(verdict, Change)
     assert verdict.why == "history suggests 0.9, guardrails.max is 0.2, guardrails.maxStep 0.25 allows 0.0625"
+
+
+def test_the_guardrails_that_exceedance_rate_needs_deliver_each_limit_as_it_is() -> None:
+    manifest = yaml.safe_load((EXAMPLES / "thresholdpolicy-rate.yaml").read_text())
+    guards = guards_for(ThresholdPolicySpec.model_validate(manifest["spec"]))
+    times, random = 300.0 * np.arange(4000), np.random.default_rng(3)
+    latency = 0.6 + 0.3 * np.sin(times / 86400 * 2 * np.pi) + random.gamma(2, 0.05, len(times))
+    latency[2000:] *= 2.0
+    limits = ExceedanceRate().track(times, latency, Bound.UPPER).limits
+    current, firing = None, 0
+    for row in range(600, len(times)):
+        beyond = int(current is not None and latency[row] > current)
+        firing += beyond
+        case = replace(CASE, suggested=limits[row + 1], current=current, changed_at=times[row] - 300, beyond=beyond)
+        verdict = decide(replace(case, now=times[row], guards=guards))
+        current = verdict.value if isinstance(verdict, Change) else current
+        assert current == pytest.approx(limits[row + 1], rel=1e-5), (row, verdict)
+    assert firing > 2, "also while it fires"
 
 
 positive = st.floats(min_value=1e-6, max_value=1e6)
