@@ -78,6 +78,12 @@ def sbom(lock: str, name: str, version: str) -> dict[str, Any]:
     }
 
 
+def bill_of_this_checkout() -> dict[str, Any]:
+    """The bill of materials of what this checkout's lock and version say."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return sbom((ROOT / "requirements" / "runtime.txt").read_text(), project["name"], project["version"])
+
+
 def provenance(
     *, image: str, digest: str, base: str, revision: str, repository: str, builder: str, files: dict[str, bytes]
 ) -> dict[str, Any]:
@@ -122,11 +128,9 @@ def main() -> int:
     for name in ("image", "digest", "base", "revision", "repository", "builder"):
         made.add_argument(f"--{name}", required=True)
     arguments = vars(parser.parse_args())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     try:
         if arguments.pop("kind") == "sbom":
-            lock = (ROOT / "requirements" / "runtime.txt").read_text()
-            document = sbom(lock, project["name"], project["version"])
+            document = bill_of_this_checkout()
         else:
             names = ("Dockerfile", "requirements/runtime.txt", "requirements/build.txt")
             document = provenance(**arguments, files={name: (ROOT / name).read_bytes() for name in names})

@@ -33,6 +33,12 @@ class Builder:
         form = ["--quiet", "--format", "docker-archive"] if self.name == "podman" else []
         return [self.name, "save", *form, "--output", str(archive), image]
 
+    def load(self, archive: Path) -> list[str]:
+        """Bring the image of an archive into the builder's own store, under its name."""
+        if self.name == "buildah":
+            return ["buildah", "pull", "--quiet", f"docker-archive:{archive}"]
+        return [self.name, "load", "--quiet", "--input", str(archive)]
+
     def settings(self) -> dict[str, str]:
         """The environment that ``image/build.sh`` reads."""
         return {"BUILDER": self.name, "BASE": self.base, "BUILD_FLAGS": self.flags}

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,11 +149,13 @@ def _operator(builder: Builder) -> Archive:
 
 def _next(shipped: Archive) -> Archive:
     """The same with another version inside, by which a running pod can be told from one of the image before."""
-    module = "/opt/opssight/lib/python3.11/site-packages/opssight_operator/__init__.py"
+    python = "/opt/opssight/bin/python"
+    find = f"{python} -c 'import opssight_operator; print(opssight_operator.__file__)'"
     text = (
         f"FROM {shipped.image}\nUSER 0\n"
-        f"RUN sed -i 's/^__version__ = .*/__version__ = \"{NEXT_VERSION}\"/' {module} \\\n"
-        f" && /opt/opssight/bin/python -m compileall -q -f --invalidation-mode unchecked-hash {module}\n"
+        f'RUN module="$({find})" \\\n'
+        f' && sed -i \'s/^__version__ = .*/__version__ = "{NEXT_VERSION}"/\' "$module" \\\n'
+        f' && {python} -m compileall -q -f --invalidation-mode unchecked-hash "$module"\n'
         "USER 65532:65532\n"
     )
 
@@ -188,6 +191,12 @@ def build(say: Callable[[str], None], wanted: Sequence[Archive]) -> list[Path]:
             size = archive.path.stat().st_size / 1e6
             say(f"image {archive.image}, {size:.0f} MB, built in {time.monotonic() - began:.0f} s")
     return [archive.path for archive in wanted]
+
+
+def check(archive: Archive) -> str:
+    """What ``image.check`` says of exactly the image in an archive; raises ``ClusterError`` with a broken promise."""
+    run(*archive.builder.load(archive.path))
+    return run(sys.executable, "-m", "image.check", archive.image, settings=archive.builder.settings())
 
 
 def forget() -> None:

@@ -1,4 +1,4 @@
-"""The image as it is written down; `make image-check` looks into a built one."""
+"""The image as it is written down; `make e2e` and `make image-check` look into a built one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from py_compile import PycInvalidationMode
+from py_compile import compile as compile_
 
 import pytest
 import yaml
-from image.attest import locked, provenance, sbom
+from image import check, inside
+from image.attest import bill_of_this_checkout, locked, provenance, sbom
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -76,6 +79,55 @@ def test_the_bill_of_materials_names_every_package_with_its_digests_and_never_ch
     for component in bill["components"]:
         assert component["externalReferences"][0]["hashes"]
         assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
+
+
+def installed_as_billed() -> dict[str, str]:
+    """What is in an image that was built of this checkout, as the image would tell it."""
+    bill = bill_of_this_checkout()
+    return {c["name"].replace("-", "_"): c["version"] for c in [bill["metadata"]["component"], *bill["components"]]}
+
+
+OTHERWISE = {
+    "a distribution that nobody listed": ({"left-pad": "1.3"}, "left-pad is 1.3 in the image and missing in the bill"),
+    "another version": ({"numpy": "1.0"}, "numpy is 1.0 in the image and "),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), OTHERWISE.values(), ids=OTHERWISE)
+def test_an_image_with_something_else_than_its_bill_says_is_refused(change: dict[str, str], said: str) -> None:
+    bill = bill_of_this_checkout()
+    check.check_distributions(installed_as_billed(), bill)
+    with pytest.raises(check.Broken, match=re.escape(said)):
+        check.check_distributions(installed_as_billed() | change, bill)
+
+
+def test_an_image_that_lacks_what_its_bill_says_is_refused() -> None:
+    installed = installed_as_billed()
+    del installed["kopf"]
+    with pytest.raises(check.Broken, match="kopf is missing in the image"):
+        check.check_distributions(installed, bill_of_this_checkout())
+
+
+def test_the_targets_of_size_and_start_up_are_held_and_are_those_of_the_docs() -> None:
+    check.check_targets(check.SIZE_TARGET, check.START_TARGET)
+    for megabytes, seconds in ((check.SIZE_TARGET + 1, 0.1), (1, check.START_TARGET + 0.1)):
+        with pytest.raises(check.Broken, match="the target is"):
+            check.check_targets(megabytes, seconds)
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert f"(target: at most {check.SIZE_TARGET} MB)" in text
+    assert f"(target: at most {check.START_TARGET:g} s)" in text
+
+
+def test_the_sources_that_need_no_bytecode_are_those_that_the_build_leaves_out() -> None:
+    assert f"-x '{inside.WITHOUT_BYTECODE}'" in DOCKERFILE
+
+
+def test_a_source_without_bytecode_and_one_with_it_are_told_apart(tmp_path: Path) -> None:
+    for name in ("plain", "compiled"):
+        (tmp_path / f"{name}.py").write_text("x = 1\n")
+    compile_(str(tmp_path / "compiled.py"), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+    assert inside.bytecode_flags(tmp_path / "plain.py") is None
+    assert inside.bytecode_flags(tmp_path / "compiled.py") == 1
 
 
 def test_a_lock_without_a_digest_is_refused() -> None:

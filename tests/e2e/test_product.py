@@ -43,6 +43,8 @@ def test_the_operator_runs_as_a_restricted_pod(place: Place, release: None) -> N
         assert status["ready"] and status["restartCount"] == 0
         assert status["image"] == images.operator_image()
     name = pods[0]["metadata"]["name"]
+    command = place.kubectl("exec", "-n", SYSTEM, name, "--", "cat", "/proc/1/cmdline").split("\0")
+    assert command[:4] == ["/opt/opssight/bin/python", "-I", "-m", "opssight_operator"]
     look = (
         "import os, pathlib; status = pathlib.Path('/proc/1/status').read_text(); print(os.getuid(), status)\n"
         "try: pathlib.Path('/written').touch(); print('WRITTEN')\n"
