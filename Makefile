@@ -101,7 +101,7 @@ sbom: $(STAMP) ## Write dist/sbom.cdx.json from the lock
 release: audit sbom tools ## Everything that a release carries, for IMAGE that was pushed as DIGEST, built on BASE by digest
 	@$(BIN)/python -m image.attest provenance --image $(IMAGE) --digest '$(DIGEST)' --base '$(BASE)' \
 	  --revision "$$(git rev-parse HEAD)" --repository '$(REPOSITORY)' --builder '$(BUILDER_ID)' >dist/provenance.json
-	@$(BIN)/python -m charts.build --release dist $(IMAGE) '$(DIGEST)'
+	@$(BIN)/python -m charts.release dist $(IMAGE) '$(DIGEST)'
 
 clean: ## Remove what was made in the checkout
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from charts.build import CHART
+from charts.rendering import CHART
 from localcluster.build import program
 
 ALERTS = CHART / "files" / "alerts.yaml"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from charts.build import CHART
+from charts.rendering import CHART
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from charts.build import CHART, GOLDENS, INSTALL, RELEASE, template
+from charts.build import GOLDENS, INSTALL
+from charts.rendering import CHART, RELEASE, template
 from localcluster import Cluster, ClusterError
 from localcluster.build import program
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from charts.build import CHART, GOLDENS, RELEASE, helm, out_of_date, template
+from charts.build import GOLDENS, out_of_date
+from charts.release import release, replaced
+from charts.rendering import CHART, NAMESPACE, RELEASE, helm, template
 
 from opssight_operator.adapters.kubernetes.manifests import rbac
 from opssight_operator.settings import Settings
 
 ROOT = CHART.parents[1]
+CRDS = sorted((ROOT / "crds").glob("*.yaml"))
 SETS = sorted(GOLDENS.glob("*.values.yaml"))
 Manifest = dict[str, Any]
 
@@ -106,7 +111,7 @@ def test_the_crds_of_the_release_are_those_of_the_repository(keep: str) -> None:
         for document in rendered("--set", f"crds.keep={keep}")
         if document["kind"] == "CustomResourceDefinition"
     }
-    wanted = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
+    wanted = [yaml.safe_load(path.read_text()) for path in CRDS]
     assert set(found) == {document["metadata"]["name"] for document in wanted}
     for document in wanted:
         assert found[document["metadata"]["name"]]["spec"] == document["spec"]
@@ -124,14 +129,49 @@ def test_a_package_holds_the_crds_and_not_a_link_to_them(tmp_path: Path) -> None
     (archive,) = tmp_path.glob("*.tgz")
     with tarfile.open(archive) as packed:
         members = {member.name: member for member in packed.getmembers()}
-    for crd in (ROOT / "crds").glob("*.yaml"):
+    for crd in CRDS:
         member = members[f"opssight-operator/crd-bases/{crd.name}"]
         assert member.isfile() and member.size == crd.stat().st_size
     assert rendered() == [
         document
-        for document in yaml.safe_load_all(helm("template", RELEASE, str(archive), "--namespace", "opssight-system"))
+        for document in yaml.safe_load_all(helm("template", RELEASE, str(archive), "--namespace", NAMESPACE))
         if document
     ]
+
+
+DIGEST = "sha256:" + "5" * 64
+PUSHED = {
+    "a name with a tag": ("registry.example.com/platform/opssight-operator:0.1.0", "registry.example.com/platform/"),
+    "a registry with a port and no tag": ("localhost:5000/opssight-operator", "localhost:5000/"),
+}
+
+
+@pytest.mark.parametrize(("image", "folder"), PUSHED.values(), ids=PUSHED)
+def test_a_release_names_its_image_by_digest_in_the_chart_and_in_the_manifest(
+    tmp_path: Path, image: str, folder: str
+) -> None:
+    archive, manifest = release(tmp_path / "dist", image, DIGEST)
+    assert archive.parent == manifest.parent == tmp_path / "dist"
+    by_helm = helm("template", RELEASE, str(archive), "--namespace", NAMESPACE)
+    for text in (by_helm, manifest.read_text()):
+        documents = [document for document in yaml.safe_load_all(text) if document]
+        assert container(documents)["image"] == f"{folder}opssight-operator@{DIGEST}"
+        assert sum(document["kind"] == "CustomResourceDefinition" for document in documents) == len(CRDS)
+
+
+def test_a_release_of_a_chart_whose_default_image_is_written_otherwise_fails() -> None:
+    """Or it would carry the image of a developer's machine."""
+    text = "image:\n  digest: ''\n"
+    with pytest.raises(ValueError, match="0 times; a release must replace it once"):
+        replaced(text, '\n  digest: ""\n', f"\n  digest: {DIGEST}\n")
+
+
+def test_a_release_without_a_digest_says_what_one_looks_like(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "charts.release", str(tmp_path / "dist"), "localhost/o:1", "latest"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "DIGEST is 'latest'; it must be sha256: and 64 hexadecimal digits" in done.stderr
+    assert not (tmp_path / "dist").exists()
 
 
 def test_numbers_reach_the_operator_as_they_were_written() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from charts.build import NAMESPACE as SYSTEM
+from charts.rendering import NAMESPACE as SYSTEM
 from demo.sights import all_loaded, all_ready, wait_for
 from localcluster.build import program
 from localcluster.history import Span, write_openmetrics

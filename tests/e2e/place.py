@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from charts.build import CHART, RELEASE
-from charts.build import NAMESPACE as SYSTEM
+from charts.rendering import CHART, RELEASE
+from charts.rendering import NAMESPACE as SYSTEM
 from localcluster import http
 from localcluster.build import program
 from localcluster.errors import ClusterError

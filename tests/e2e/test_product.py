@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from charts.build import NAMESPACE as SYSTEM
-from charts.build import RELEASE
+from charts.rendering import NAMESPACE as SYSTEM
+from charts.rendering import RELEASE
 from demo.sights import all_ready, firing_alert, open_anomaly, post, recorded_thresholds, started_event, wait_for
 from node import images
 
