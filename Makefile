@@ -62,13 +62,13 @@ e2e: $(STAMP) ## The whole product on a real node: needs root and Debian package
 	@$(BIN)/python -m node missing || { echo "make e2e: this machine lacks what is named above; nothing was tested"; exit 1; }
 	@$(BIN)/python -m node images
 	@echo "==> the whole product, on a node of this machine"
-	@$(BIN)/python -m pytest -v -s tests/e2e
+	@$(BIN)/python -m pytest -v -s --durations=15 tests/e2e
 
 e2e-kind: $(STAMP) ## The same on a cluster by kind, in Docker or podman; names what is missing for it
 	@$(BIN)/python -m node.kind missing || { echo "make e2e-kind: this machine lacks what is named above; nothing was tested"; exit 1; }
 	@$(BIN)/python -m node.kind images
 	@echo "==> the whole product, on a cluster by kind"
-	@OPSSIGHT_E2E_ON=kind $(BIN)/python -m pytest -v -s tests/e2e
+	@OPSSIGHT_E2E_ON=kind $(BIN)/python -m pytest -v -s --durations=15 tests/e2e
 
 chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about 40 minutes)
 	@OPSSIGHT_CHAOS_SECONDS=60 OPSSIGHT_KILLS=100 $(BIN)/python -m pytest tests/component/test_faults.py tests/component/test_crash.py

@@ -1,5 +1,6 @@
 """The generated definitions in a real API server: what it takes, refuses, fills in, keeps apart and explains."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,39 @@ def test_kubectl_explains_a_field_in_a_sentence(api, cluster):
     assert "ENUM: Above Below Both" in said
     said = " ".join(cluster.kubectl("explain", "msrc").split())
     assert "MetricsSource says where samples come from" in said
+
+
+OURS = ("spec", "status")
+
+
+def fields_of(schema, above=()):
+    """The path and the description of every field of spec and status; the others are Kubernetes' own."""
+    for name, field in schema.get("properties", {}).items():
+        path = (*above, name)
+        if path[0] not in OURS:
+            continue
+        yield path, field.get("description", "")
+        inner = field
+        while isinstance(nested := inner.get("items", inner.get("additionalProperties")), dict):
+            inner = nested
+        yield from fields_of(inner, path)
+
+
+def explained(text):
+    """The paths of the fields that ``kubectl explain --recursive`` lists, by their indentation."""
+    path = []
+    for indent, name in re.findall(r"^((?:  )+)(\S+)\t<", text, re.MULTILINE):
+        path = [*path[: len(indent) // 2 - 1], name]
+        if path[0] in OURS:
+            yield tuple(path)
+
+
+@pytest.mark.parametrize(("kind", "plural"), PLURALS.items(), ids=PLURALS)
+def test_kubectl_explains_every_field_of_a_kind(api, cluster, kind, plural):
+    """The texts stand in the document that kubectl explain reads; its own output tells that it finds them all."""
+    schemas = api("GET", f"/openapi/v3/apis/{API_VERSION}")["components"]["schemas"]
+    (schema,) = [schema for name, schema in schemas.items() if name.endswith(f".{kind}")]
+    fields = dict(fields_of(schema))
+    assert len(fields) > 20
+    assert not [".".join(path) for path, text in fields.items() if not text.endswith(".")]
+    assert set(explained(cluster.kubectl("explain", plural, "--recursive"))) == set(fields)

@@ -15,11 +15,15 @@ from charts.rendering import CHART, RELEASE, template
 from localcluster import Cluster, ClusterError
 from localcluster.build import program
 
-from component.operator_process import OperatorProcess, View, detector, eventually
+from component.lever import Lever
+from component.operator_process import OperatorProcess, View, detector, eventually, policy
 
 NAMESPACE = "opssight-system"
 CRD_GROUP = "opssight.dev"
 HelmCommand = Callable[..., str]
+MARK = ("-l", "app.kubernetes.io/part-of=opssight")
+MARKED = "deploy,svc,sa,role,rolebinding,clusterrole,clusterrolebinding,cm,netpol,pdb,servicemonitor,prometheusrule,crd"
+"""Every kind that the chart can make, in an order in which it can be deleted."""
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +60,7 @@ def helm(cluster: Cluster, tmp_path: Path) -> Iterator[HelmCommand]:
 
 def clean(cluster: Cluster) -> None:
     """Remove everything that a release may have left."""
-    marked = ("-l", "app.kubernetes.io/part-of=opssight", "--ignore-not-found")
-    kinds = "deploy,svc,sa,role,rolebinding,clusterrole,clusterrolebinding,cm,netpol,pdb,servicemonitor,prometheusrule"
-    cluster.kubectl("delete", kinds, "-A", *marked)
-    cluster.kubectl("delete", "crd", *marked)
+    cluster.kubectl("delete", MARKED, "-A", *MARK, "--ignore-not-found")
 
 
 def crds(cluster: Cluster) -> dict[str, Any]:
@@ -69,10 +70,7 @@ def crds(cluster: Cluster) -> dict[str, Any]:
 
 def left_over(cluster: Cluster) -> list[str]:
     """Objects with our mark, of every kind that the chart can make."""
-    kinds = (
-        "deploy,svc,sa,role,rolebinding,clusterrole,clusterrolebinding,cm,netpol,pdb,servicemonitor,prometheusrule,crd"
-    )
-    return cluster.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/part-of=opssight", "-o", "name").split()
+    return cluster.kubectl("get", MARKED, "-A", *MARK, "-o", "name").split()
 
 
 def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -94,8 +92,9 @@ def test_the_api_server_takes_every_rendered_object(cluster: Cluster, values: Pa
             cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         again = cluster.kubectl("apply", "--server-side", "-f", "-", input=yaml.safe_dump_all(documents))
         assert again.count("serverside-applied") == len(documents)
-        (deployment,) = [d for d in documents if d["kind"] == "Deployment"]
-        cluster.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(pod_of(deployment)))
+        pods = [pod_of(document) for document in documents if document["kind"] == "Deployment"]
+        assert pods
+        cluster.kubectl("create", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(pods))
     finally:
         cluster.kubectl("delete", "--ignore-not-found", "-f", "-", input=yaml.safe_dump_all(documents))
 
@@ -217,6 +216,69 @@ def test_the_plain_manifest_is_all_that_is_needed(cluster: Cluster) -> None:
         clean(cluster)
 
 
+def test_the_plain_manifest_may_be_applied_by_the_client_and_the_second_time_changes_nothing(cluster: Cluster) -> None:
+    """Client-side apply keeps the whole object in an annotation, whose length is limited."""
+    try:
+        cluster.kubectl("apply", "--validate=strict", "-f", str(INSTALL))
+        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        said = cluster.kubectl("apply", "--validate=strict", "-f", str(INSTALL)).splitlines()
+        assert len(said) == sum(1 for document in yaml.safe_load_all(INSTALL.read_text()) if document)
+        assert not [line for line in said if not line.endswith(" unchanged")]
+    finally:
+        clean(cluster)
+
+
+def test_prometheus_loads_every_alert_of_a_release_and_can_evaluate_it(cluster: Cluster, helm: HelmCommand) -> None:
+    """The way of a user's cluster: the release's object, prometheus-operator, a file, a reload."""
+    helm("install", RELEASE, str(CHART), "--set", "prometheusRule.enabled=true,crds.enabled=false")
+    file = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    wanted = {rule["alert"]: "ok" for group in file["groups"] for rule in group["rules"]}
+
+    def as_wanted() -> bool:
+        groups = cluster.prometheus.rule_groups()
+        return wanted.items() <= {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}.items()
+
+    eventually("every alert is loaded and healthy", as_wanted, seconds=60)
+
+
+def test_the_roles_view_edit_and_admin_of_a_cluster_learn_our_kinds(cluster: Cluster, helm: HelmCommand) -> None:
+    """Asked of the API server, after the controller manager has gathered the roles of the release."""
+
+    reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    verbs = {"read": ("get", "list", "watch"), "write": ("create", "update", "patch", "delete")}
+
+    def may(user: str, verb: str, resource: str) -> bool:
+        asked = {"namespace": "shop", "group": CRD_GROUP, "verb": verb, "resource": resource}
+        answer = cluster.api("POST", reviews, {"spec": {"user": user, "resourceAttributes": asked}})
+        return bool(answer["status"]["allowed"])
+
+    def rights(user: str) -> dict[str, str]:
+        """What a user may do with each kind: "", "read", "read write", or verbs where they are not all of one sort."""
+        found = {}
+        for resource in ("anomalydetectors", "thresholdpolicies", "patternreports", "metricssources"):
+            given = {verb for sort in verbs.values() for verb in sort if may(user, verb, resource)}
+            whole = [sort for sort, members in verbs.items() if given >= set(members)]
+            odd = given - {verb for sort in whole for verb in verbs[sort]}
+            found[resource] = " ".join([*whole, *sorted(odd)])
+        return found
+
+    reads = {"anomalydetectors": "read", "thresholdpolicies": "read", "patternreports": "read", "metricssources": ""}
+    writes = {name: "read write" if right else "" for name, right in reads.items()}
+    without = writes | {"thresholdpolicies": "read"}
+    none = dict.fromkeys(reads, "")
+    roles = ("view", "edit", "admin")
+    for role in roles:
+        cluster.kubectl("create", "rolebinding", role, "--clusterrole", role, "--user", role, "-n", "shop")
+    try:
+        assert [rights(role) for role in roles] == [none] * 3
+        helm("install", RELEASE, str(CHART))
+        eventually("the roles are gathered", lambda: [rights(role) for role in roles] == [reads, writes, writes])
+        helm("upgrade", RELEASE, str(CHART), "--set", "rbac.aggregate.thresholdPoliciesInEdit=false")
+        eventually("edit only reads policies", lambda: [rights(role) for role in roles] == [reads, without, writes])
+    finally:
+        cluster.kubectl("delete", "rolebinding", *roles, "-n", "shop")
+
+
 def test_the_operator_lives_by_the_rights_of_a_release(cluster: Cluster, helm: HelmCommand, tmp_path: Path) -> None:
     """As the ServiceAccount of the release: it leads, and says in the status that the source is missing."""
     helm("install", RELEASE, str(CHART))
@@ -232,8 +294,9 @@ def test_the_operator_lives_by_the_rights_of_a_release(cluster: Cluster, helm: H
 
 
 def test_a_namespaced_operator_serves_its_namespaces_and_sees_no_other(
-    cluster: Cluster, helm: HelmCommand, tmp_path: Path
+    cluster: Cluster, helm: HelmCommand, lever: Lever, tmp_path: Path
 ) -> None:
+    """Without a right on the whole cluster but to sources: it learns, writes rules and reports."""
     helm("install", RELEASE, str(CHART), "--set", "rbac.scope=namespaced,rbac.namespaces={shop,payments}")
     account = tmp_path / "account.kubeconfig"
     cluster.kubeconfig_for_service_account(NAMESPACE, RELEASE, account)
@@ -245,6 +308,18 @@ def test_a_namespaced_operator_serves_its_namespaces_and_sees_no_other(
         for namespace in ("shop", "payments"):
             View(cluster, namespace).reaches("adet", "seen", "SourceMissing")
         assert View(cluster, "default").condition("adet", "seen") == ("", "", "")
+        lever.give_quiet(cluster, "rights")
+        view = View(cluster, "shop")
+        view.apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": {"timeout": "5s"}})
+        view.apply("AnomalyDetector", "seen", detector("rights", alert={"for": "1s"}))
+        view.apply("ThresholdPolicy", "seen", policy("rights"))
+        view.apply("PatternReport", "seen", {"sourceRef": {"name": "loop"}, "schedule": {"type": "Once"}})
+        view.reaches("adet", "seen", "Loaded", "RuleLoaded")
+        view.reaches("tpol", "seen", "Loaded", "RuleLoaded")
+        view.reaches("prep", "seen", "Reconciled")
+        assert len(cluster.kubectl("get", "prometheusrule", "-n", "shop", "-o", "name").split()) == 2
+        report = view.get("prep", "seen")["status"]["lastReport"]["name"]  # type: ignore[index]
+        assert "report.json" in cluster.kubectl("get", "configmap", report, "-n", "shop", "-o", "jsonpath={.data}")
         for forbidden in (("get", "adet", "-n", "default"), ("get", "secret", "-n", "shop"), ("get", "namespaces")):
             with pytest.raises(ClusterError, match="forbidden"):
                 cluster.kubectl(*forbidden, kubeconfig=account)

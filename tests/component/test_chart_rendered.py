@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -222,14 +223,16 @@ def test_a_wrong_value_is_refused_by_its_name(values: str, named: str) -> None:
 
 @pytest.mark.parametrize("values", SETS, ids=lambda path: path.name)
 def test_nothing_runs_that_the_restricted_profile_would_not_allow(values: Path) -> None:
-    documents = rendered("--values", str(values))
-    pod, only = one(documents, "Deployment")["spec"]["template"]["spec"], container(documents)
-    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["runAsGroup"] == 65532
-    assert pod["automountServiceAccountToken"] is False
-    assert only["securityContext"]["readOnlyRootFilesystem"] is True
-    assert only["resources"]["limits"]["memory"] and only["resources"]["requests"]["cpu"]
-    sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", ())]
-    assert [s["serviceAccountToken"]["expirationSeconds"] for s in sources if "serviceAccountToken" in s] == [3600]
+    deployments = [document for document in rendered("--values", str(values)) if document["kind"] == "Deployment"]
+    assert deployments
+    for deployment in deployments:
+        pod, only = deployment["spec"]["template"]["spec"], container([deployment])
+        assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["runAsGroup"] == 65532
+        assert pod["automountServiceAccountToken"] is False
+        assert only["securityContext"]["readOnlyRootFilesystem"] is True
+        assert only["resources"]["limits"]["memory"] and only["resources"]["requests"]["cpu"]
+        sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", ())]
+        assert [s["serviceAccountToken"]["expirationSeconds"] for s in sources if "serviceAccountToken" in s] == [3600]
 
 
 def test_scores_keep_their_own_namespace_label() -> None:
@@ -250,6 +253,39 @@ def test_the_alerts_of_a_release_are_those_of_the_file_with_the_platforms_labels
     for rule in rules:
         assert rule["labels"]["team"] == "sre"
         assert rule["annotations"]["runbook_url"] == f"https://r#{rule['alert'].lower()}"
+
+
+def test_each_dashboard_arrives_whole_in_a_config_map_that_grafanas_sidecar_finds() -> None:
+    documents = rendered("--values", str(GOLDENS / "production.values.yaml"))
+    maps = [d for d in documents if d["kind"] == "ConfigMap" and "grafana_dashboard" in d["metadata"]["labels"]]
+    found = {name: json.loads(text) for document in maps for name, text in document["data"].items()}
+    files = (CHART / "files" / "dashboards").glob("*.json")
+    assert found == {path.name: json.loads(path.read_text()) for path in files}
+    assert len(maps) == len(found) == 4
+    for document in maps:
+        assert document["metadata"]["namespace"] == "monitoring"
+        assert document["metadata"]["annotations"] == {"grafana_folder": "OpsSight"}
+
+
+PLAIN = {"image.tag", "nameOverride", "serviceAccount.name"}
+"""Parts of names, which the other sets override whole."""
+
+
+def leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The path and the value of everything that holds nothing further."""
+    if isinstance(values, dict) and values:
+        for name, value in values.items():
+            yield from leaves(value, f"{path}.{name}".lstrip("."))
+    else:
+        yield path, values
+
+
+def test_every_value_that_is_off_or_empty_by_default_is_set_in_some_golden() -> None:
+    """Or a mistake in what it renders would be in no golden, and no API server would have seen it."""
+    default = yaml.safe_load((CHART / "values.yaml").read_text())
+    off = {path for path, value in leaves(default) if value in ("", False, [], {})} - PLAIN
+    given = {path for values in SETS for path, _ in leaves(yaml.safe_load(values.read_text()))}
+    assert not {path for path in off if not any(f"{one}.".startswith(f"{path}.") for one in given)}
 
 
 def test_a_budget_never_blocks_the_drain_of_a_single_replica() -> None:

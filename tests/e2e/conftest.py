@@ -28,6 +28,8 @@ CODE = ("shop.py", "shop_model.py", "history.py", "noise.py")
 DAYS = 14.0
 
 
+STORY = ("test_image", "test_node", "test_product", "test_replicas", "test_release", "test_uninstall")
+"""The files in the order of what they tell; each can be run alone."""
 _left_out = pytest.StashKey[list[str]]()
 
 
@@ -42,6 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             needed = {need for mark in item.iter_markers("needs") for need in mark.args}
             if lacking := needed - platform.can:
                 left_out[item] = ", ".join(sorted(lacking))
+    items.sort(key=lambda item: STORY.index(item.path.stem) if item.path.stem in STORY else -1)
     config.stash[_left_out] = [f"{item.nodeid}: needs {why}" for item, why in left_out.items()]
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
@@ -124,10 +127,19 @@ def shop(place: Place, monitoring: None) -> str:
     return place.platform.url_of("shop", "shop", 8000)
 
 
+MONITORING = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 VALUES: dict[str, Any] = {
     "replicas": 2,
     "serviceMonitor": {"enabled": True, "interval": "2s", "scrapeTimeout": "2s"},
     "prometheusRule": {"enabled": True},
+    "metricsSource": {
+        "create": True,
+        "name": "platform",  # beside the one of the examples
+        "spec": {"url": "http://prometheus-operated.monitoring.svc:9090"},
+    },
+    "dashboards": {"enabled": True, "namespace": "monitoring"},
+    "networkPolicy": {"enabled": True, "scrapers": MONITORING, "prometheus": MONITORING},
+    "extraEnv": [{"name": "PLATFORM", "value": "as the chart was told"}],
     "settings": {"allowPatch": True},
     "crds": {"keep": True},
 }
@@ -149,7 +161,7 @@ def release(place: Place, before: set[str]) -> None:
 
 @pytest.fixture(scope="session")
 def resources(place: Place, release: None) -> int:
-    """The manifests of ``examples/``, all Ready, with their rules loaded; how many resources."""
+    """The manifests of ``examples/`` and the release's source, Ready, with their rules loaded; how many resources."""
     for file in sorted((ROOT / "examples").glob("*.yaml")):
         place.apply(file)
     count = wait_for("every resource Ready", all_ready(place), 180)  # type: ignore[arg-type]

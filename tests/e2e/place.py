@@ -41,6 +41,11 @@ class Place:
         """Where the tests reach it."""
         return self.platform.url_of("monitoring", "prometheus", 9090)
 
+    @property
+    def kubeconfig(self) -> Path:
+        """Of the administrator."""
+        return self.platform.kubeconfig
+
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         return self.platform.kubectl(*arguments, input=input)
 
@@ -117,6 +122,18 @@ class Place:
         found = json.loads(self.kubectl("get", "pods", *PODS, "-o", "json"))["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
+    def both_ready(self) -> set[str] | None:
+        """The names of two pods that are ready; None while there are more, fewer, or others."""
+        found = {pod["metadata"]["name"]: pod["status"].get("containerStatuses", []) for pod in self.pods()}
+        ready = [name for name, containers in found.items() if any(one["ready"] for one in containers)]
+        return set(ready) if len(ready) == len(found) == 2 else None
+
+    def evict(self, pod: str) -> None:
+        """What ``kubectl drain`` asks for each pod; raises ``ClusterError`` when a budget does not allow it."""
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": SYSTEM}}
+        path = f"/api/v1/namespaces/{SYSTEM}/pods/{pod}/eviction"
+        self.kubectl("create", "--raw", path, "-f", "-", input=json.dumps(body))
+
     def leader(self) -> str:
         """The pod that Prometheus saw leading a moment ago; empty when there is none."""
         rows = self.query("opssight_leader == 1")
@@ -129,6 +146,11 @@ class Place:
         answer = http.get_json(f"{self.prometheus_url}/api/v1/query?{question}")
         rows: list[dict[str, Any]] = answer["data"]["result"]
         return rows
+
+    def alert_rules(self) -> dict[str, str]:
+        """Every alert that is loaded, and whether it could be evaluated."""
+        groups = http.get_json(f"{self.prometheus_url}/api/v1/rules?type=alert")["data"]["groups"]
+        return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
 
     def samples(self, selector: str, seconds: float) -> Iterator[tuple[dict[str, str], list[float]]]:
         """Labels and the moments of the raw samples of the last ``seconds``."""

@@ -81,3 +81,27 @@ app.kubernetes.io/part-of: opssight
   port: {{ int . }}
 {{- end }}
 {{- end -}}
+
+{{- define "opssight.sourceDigest" -}}
+{{- .Values.metricsSource.spec | toJson | sha256sum | trunc 16 -}}
+{{- end -}}
+
+{{/*
+Whether a hook makes the MetricsSource: "true" or nothing. In a first install by Helm the kind is not there yet when Helm
+looks up the objects of the release, so the source is made after the CRDs. It carries Helm's marks of ownership, and the
+next upgrade takes it over as an ordinary object. Helm changes nothing of an object while it takes it over; an upgrade
+that should do both makes the source anew by the hook, and the one after it takes it over. `helm template` and Argo CD,
+which look nothing up, get the ordinary object.
+*/}}
+{{- define "opssight.sourceIsMadeByHook" -}}
+{{- if not (.Capabilities.APIVersions.Has "opssight.dev/v1alpha1/MetricsSource") -}}
+{{- $helmLooksUp := lookup "v1" "Namespace" "" "default" -}}
+{{- if $helmLooksUp -}}true{{- end -}}
+{{- else -}}
+{{- $found := lookup "opssight.dev/v1alpha1" "MetricsSource" "" .Values.metricsSource.name -}}
+{{- $marks := dig "metadata" "annotations" dict $found -}}
+{{- $justMade := eq (get $marks "opssight.dev/made-in-revision") (sub .Release.Revision 1 | toString) -}}
+{{- $changed := ne (get $marks "opssight.dev/made-from") (include "opssight.sourceDigest" .) -}}
+{{- if and $justMade $changed -}}true{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,93 @@
+"""Two replicas when something happens to them: killed together, the leader alone, drained, without the API."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from charts.rendering import NAMESPACE as SYSTEM
+from demo.sights import all_ready, wait_for
+from localcluster.errors import ClusterError
+
+from e2e.conftest import detector
+from e2e.place import PODS, Place
+from e2e.platforms import API_SERVER_STOPS
+
+LEASE_SECONDS = 15.0
+
+
+def thresholds(place: Place) -> dict[str, float]:
+    """What Prometheus scraped of the operator, by policy and series."""
+    rows = place.query("opssight_threshold")
+    hidden = {"__name__", "pod", "instance", "container", "endpoint", "job"}
+    return {
+        json.dumps({k: v for k, v in row["metric"].items() if k not in hidden}, sort_keys=True): float(row["value"][1])
+        for row in rows
+    }
+
+
+def leader_and_standby(place: Place) -> tuple[str, str]:
+    """The names of two ready pods, the one that leads first."""
+    names = wait_for("two ready replicas", place.both_ready, 90)
+    leader = wait_for("one of them to lead", lambda: place.leader() if place.leader() in names else None, 60)
+    (standby,) = names - {leader}
+    return leader, standby
+
+
+def test_killed_pods_come_back_with_the_same_thresholds(place: Place, resources: int) -> None:
+    before = wait_for("thresholds", lambda: thresholds(place) or None, 60)
+    old = {pod["metadata"]["name"] for pod in place.pods()}
+    place.kubectl("delete", "pods", *PODS, "--grace-period=0", "--force")
+    began = time.monotonic()
+
+    def back() -> str | None:
+        leader = place.leader()
+        return leader if leader and leader not in old else None
+
+    def all_again() -> dict[str, float] | None:
+        found = thresholds(place)
+        return found if found.keys() >= before.keys() else None
+
+    wait_for("a new leader", back, 120)
+    after = wait_for("all thresholds again", all_again, 120)
+    print(f"thresholds again after {time.monotonic() - began:.0f} s")
+    assert {key: after[key] for key in before} == before
+    wait_for("every resource Ready", all_ready(place), 120)  # type: ignore[arg-type]
+
+
+def test_the_standby_takes_over_when_the_leader_alone_is_killed(place: Place, resources: int) -> None:
+    """Killed by force, so that it cannot give the Lease back."""
+    leader, standby = leader_and_standby(place)
+    before = wait_for("thresholds", lambda: thresholds(place) or None, 60)
+    place.kubectl("delete", "pod", leader, "-n", SYSTEM, "--grace-period=0", "--force")
+    began = time.monotonic()
+    wait_for("the standby to lead", lambda: place.leader() == standby or None, 60)
+    took = time.monotonic() - began
+    print(f"the standby leads after {took:.0f} s")
+    assert took <= LEASE_SECONDS + 10, "the Lease, then a scrape"
+    after = wait_for("all thresholds", lambda: ((t := thresholds(place)).keys() >= before.keys() and t) or None, 60)
+    assert {key: after[key] for key in before} == before
+
+
+def test_a_drain_may_take_one_replica_and_not_the_other_as_well(place: Place, resources: int) -> None:
+    leader, standby = leader_and_standby(place)
+    place.evict(standby)
+    with pytest.raises(ClusterError, match="disruption budget"):
+        place.evict(leader)
+    names = wait_for("two ready replicas again", place.both_ready, 90)
+    assert standby not in names and place.leader() == leader
+
+
+@pytest.mark.needs(API_SERVER_STOPS)
+def test_without_the_api_for_a_while_it_goes_on_afterwards(place: Place, resources: int) -> None:
+    url = place.prometheus_url
+    place.platform.stop_apiserver()
+    time.sleep(20)  # longer than a Lease
+    place.platform.start_apiserver()
+    assert place.prometheus_url == url
+    wait_for("one leader", lambda: place.leader() or None, 120)
+    place.kubectl("apply", "-f", "-", input=detector("afterwards", "10s", "sum(rate(http_requests_total[5m]))"))
+    wait_for("every resource Ready, the new one included", all_ready(place), 120)  # type: ignore[arg-type]
+    question = 'opssight_anomaly_score{detector="afterwards"}'
+    wait_for("the score of the new one", lambda: place.query(question) or None, 60)
