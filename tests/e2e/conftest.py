@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,14 @@ _last: dict[str, Place] = {}
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Path]]:
+    """Two weeks of the shop, written while the cluster starts."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(write_history, tmp_path_factory.mktemp("history") / "prometheus")
+
+
+@pytest.fixture(scope="session")
+def place(history: Future[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A cluster with all images; with OPSSIGHT_E2E_ATTACH the one of ``python -m node up``, which stays."""
     choice = platforms.chosen()
     if os.environ.get("OPSSIGHT_E2E_ATTACH"):
@@ -87,26 +95,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield _last["place"]
 
 
-def write_history(folder: Path) -> None:
-    """Two weeks of the shop as blocks of Prometheus."""
+def write_history(folder: Path) -> Path:
+    """Two weeks of the shop as blocks of Prometheus; the folder."""
     folder.mkdir(parents=True)
     file = folder / "history.om"
     write_openmetrics(file, Span.ending_at(time.time(), DAYS, 60.0))
     blocks = ("tsdb", "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=486h")
     subprocess.run([program("promtool"), *blocks, file, folder / "prometheus-db"], check=True, capture_output=True)
     file.unlink()
+    return folder
 
 
 @pytest.fixture(scope="session")
-def monitoring(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+def monitoring(place: Place, history: Future[Path]) -> None:
     """prometheus-operator, and the Prometheus that it makes."""
     place.restricted_namespace("monitoring")
-    history = tmp_path_factory.mktemp("history") / "prometheus"
-    write_history(history)
-    volume = place.platform.keep_folder(history, PROMETHEUS_USER)
     crds = program("prometheus-operator").parent / "prometheus-operator-crd"
     place.kubectl("apply", "--server-side", "-f", str(crds))
     place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    volume = place.platform.keep_folder(history.result(), PROMETHEUS_USER)
     names = {"PROMETHEUS_OPERATOR": images.PROMETHEUS_OPERATOR, "PROMETHEUS": images.PROMETHEUS}
     place.apply(MANIFESTS / "monitoring.yaml", **names, RELOADER=images.RELOADER, HISTORY=volume)
     place.kubectl("rollout", "status", "deployment/prometheus-operator", "-n", "monitoring", "--timeout=120s")
