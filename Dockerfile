@@ -39,9 +39,9 @@ RUN set -eu; \
       /usr/share/locale /usr/share/info /var/log/* /tmp/* /root/.cache; \
     find / -xdev -depth -type d -name __pycache__ -exec rm -rf {} +; \
     find / -xdev -perm /6000 -type f -exec chmod a-s {} +
-# The standard library's bytecode, made anew as above.
+# The standard library's bytecode, made anew as above; forced, as starting Python has written some of it, by age.
 RUN stdlib="$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
- && python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'site-packages|dist-packages' "$stdlib" \
+ && python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash -x 'site-packages|dist-packages' "$stdlib" \
  && find / -xdev -name '.wh.*' -delete
 COPY --from=build /opt/opssight /opt/opssight
 

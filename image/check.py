@@ -22,7 +22,7 @@ PYTHON = ("/opt/opssight/bin/python", "-I")
 ROUNDS = 5
 
 INSIDE = Path(__file__).with_name("inside.py").read_text()
-SIZE_TARGET = 500
+SIZE_TARGET = 520
 """Megabytes, unpacked."""
 START_TARGET = 2.0
 """Seconds until the operator asks for its configuration, without what the container itself takes."""
@@ -135,10 +135,10 @@ def check_inside(run: Run) -> dict[str, Any]:
         "setuid": "are setuid or setgid",
         "compilers": "compile or install",
         "without": "have no bytecode",
+        "compared": "have bytecode that is compared with its source, so that an age decides",
         "installers": "are Python installers",
     }.items():
         expect(not seen[name], f"these files {what}: {seen[name]}")
-    expect(seen["modes"] == [1], f"bytecode is compared with its source: modes {seen['modes']}, not unchecked hashes")
     expect(seen["compiled"] > 1000, f"only {seen['compiled']} sources were looked at for their bytecode")
     expect(seen["isolated"] == 1, "python is not isolated")
     check_distributions(seen["distributions"], bill_of_this_checkout())

@@ -257,7 +257,7 @@ def test_the_alerts_of_a_release_are_those_of_the_file_with_the_platforms_labels
 
 def test_each_dashboard_arrives_whole_in_a_config_map_that_grafanas_sidecar_finds() -> None:
     documents = rendered("--values", str(GOLDENS / "production.values.yaml"))
-    maps = [d for d in documents if d["kind"] == "ConfigMap" and "grafana_dashboard" in d["metadata"]["labels"]]
+    maps = [d for d in documents if d["kind"] == "ConfigMap" and "grafana_dashboard" in d["metadata"].get("labels", {})]
     found = {name: json.loads(text) for document in maps for name, text in document["data"].items()}
     files = (CHART / "files" / "dashboards").glob("*.json")
     assert found == {path.name: json.loads(path.read_text()) for path in files}
