@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +18,11 @@ from typing import Any
 from .attest import bill_of_this_checkout
 
 PYTHON = ("/opt/opssight/bin/python", "-I")
-ROUNDS = 5
-
-INSIDE = Path(__file__).with_name("inside.py").read_text()
+INSIDE, STARTING = (Path(__file__).with_name(name).read_text() for name in ("inside.py", "starting.py"))
 SIZE_TARGET = 520
 """Megabytes, unpacked."""
-START_TARGET = 2.0
-"""Seconds until the operator asks for its configuration, without what the container itself takes."""
+START_TARGET = 3.0
+"""Seconds of computing until the operator asks for its configuration: what it takes on a core of its own."""
 
 
 class Broken(Exception):
@@ -39,7 +36,6 @@ class Ran:
     status: int
     out: str
     err: str
-    seconds: float
 
 
 Run = Callable[..., Ran]
@@ -67,9 +63,8 @@ def container(image: str) -> Iterator[Run]:
 
     def run(*command: str) -> Ran:
         full = [*prefix, *command] if tool == "buildah" else [*prefix, "--entrypoint", command[0], image, *command[1:]]
-        began = time.monotonic()
         done = subprocess.run(full, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        return Ran(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+        return Ran(done.returncode, done.stdout, done.stderr)
 
     try:
         yield run
@@ -152,22 +147,18 @@ def check_inside(run: Run) -> dict[str, Any]:
     return seen
 
 
-def start_up(run: Run) -> tuple[float, float]:
-    """Seconds until the operator asks for its configuration, and of an empty process; the best of some rounds.
-
-    Other work of the machine makes a round longer and never shorter.
-    """
-
-    def best(*command: str) -> float:
-        return min(run(*command).seconds for _ in range(ROUNDS))
-
-    return best(*PYTHON, "-m", "opssight_operator"), best("/bin/true")
+def start_up(run: Run) -> dict[str, float]:
+    """Seconds ``computed`` and ``passed`` until the operator asks for its configuration."""
+    measured = run(*PYTHON, "-c", STARTING)
+    expect(measured.status == 0, f"the start cannot be measured: {measured.err[-500:]}")
+    seconds: dict[str, float] = json.loads(measured.out)
+    return seconds
 
 
 def check_targets(megabytes: float, seconds: float) -> None:
     """Size and start-up time, as docs/operations.md promises them."""
     expect(megabytes <= SIZE_TARGET, f"it is {megabytes:.0f} MB unpacked; the target is {SIZE_TARGET} MB")
-    expect(seconds <= START_TARGET, f"the operator starts in {seconds:.2f} s; the target is {START_TARGET} s")
+    expect(seconds <= START_TARGET, f"the operator computes {seconds:.2f} s to start; the target is {START_TARGET} s")
 
 
 def main() -> int:
@@ -179,16 +170,16 @@ def main() -> int:
         check_configuration(image)
         with container(image) as run:
             seen = check_inside(run)
-            whole, empty = start_up(run)
-        megabytes, seconds = seen["bytes"] / 1e6, whole - empty
-        check_targets(megabytes, seconds)
+            start = start_up(run)
+        megabytes = seen["bytes"] / 1e6
+        check_targets(megabytes, start["computed"])
     except Broken as broken:
         sys.stderr.write(f"{image}: {broken}\n")
         return 1
     sys.stdout.write(
         f"{image}: as promised; {megabytes:.0f} MB unpacked (target {SIZE_TARGET}), Python {seen['python']}, "
         f"{len(seen['distributions'])} distributions, {seen['compiled']} sources with bytecode, "
-        f"start-up {seconds:.2f} s (target {START_TARGET}; {whole:.2f} s with the container's own {empty:.2f} s)\n"
+        f"start-up {start['computed']:.2f} s of computing (target {START_TARGET}) in {start['passed']:.2f} s\n"
     )
     return 0
 
