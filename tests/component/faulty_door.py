@@ -10,13 +10,13 @@ import json
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 
-Kind = Literal["refuse", "cut", "half", "hang", "slow", "gone"]
+Kind = Literal["refuse", "cut", "half", "hang", "slow"]
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
 
@@ -47,9 +47,11 @@ class FaultyDoor:
         self.target = target.rstrip("/")
         self.fault: Fault | None = None
         self.seen: Counter[str] = Counter()
-        """How many requests were passed, and how many met each kind of fault."""
+        """How many requests were passed or met each kind of fault, and of those that were passed: how many found the
+        server ``gone``, and to how many it answered with a 5xx (``failed``)."""
+        self.hanging = 0
+        """How many requests wait now for an answer that does not come."""
         self._tls: ssl.SSLContext | Literal[False] = ssl.create_default_context(cafile=ca) if ca else False
-        self._open: list[web.BaseRequest] = []
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -64,13 +66,26 @@ class FaultyDoor:
         self._thread.join(10)
 
     def cut_all(self) -> None:
-        """End every connection that is open now, watches included, in the middle of what it carries."""
+        """End every connection that is open now, in the middle of what it carries: watches, and those that are kept."""
         self._loop.call_soon_threadsafe(self._cut_all)
 
+    def close(self) -> None:
+        """Listen no more, so that connections are refused, and cut those that are open."""
+        self._soon(self._site.stop())
+        self.cut_all()
+
+    def open(self) -> None:
+        """Listen again, at the same address."""
+        self._soon(self._listen(int(self.url.rpartition(":")[2])))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
     def _cut_all(self) -> None:
-        for request in tuple(self._open):
-            if request.transport is not None:
-                request.transport.abort()
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -88,8 +103,12 @@ class FaultyDoor:
         application.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await self._listen(0)
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def _listen(self, port: int) -> None:
+        self._site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await self._site.start()
 
     async def _stop(self) -> None:
         self._cut_all()
@@ -114,7 +133,7 @@ class FaultyDoor:
             }
             return web.Response(status=fault.status, body=fault.body, headers=headers)
         if fault.kind == "hang":
-            await asyncio.sleep(3600)
+            await self._hang(request)
         if fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
             return await self._pass(request)
@@ -123,6 +142,15 @@ class FaultyDoor:
         self._abort(request)
         raise web.HTTPBadGateway
 
+    async def _hang(self, request: web.Request) -> None:
+        """Until the client has had enough."""
+        self.hanging += 1
+        try:
+            while request.transport is not None:
+                await asyncio.sleep(0.05)
+        finally:
+            self.hanging -= 1
+
     def _abort(self, request: web.Request) -> None:
         if request.transport is not None:
             request.transport.abort()
@@ -130,31 +158,35 @@ class FaultyDoor:
     async def _pass(self, request: web.Request, half: bool = False) -> web.StreamResponse:
         body = await request.read()
         headers = {name: value for name, value in request.headers.items() if name.lower() not in {*HOP_BY_HOP, "host"}}
-        self._open.append(request)
         response: web.StreamResponse | None = None
         try:
-            async with self._client.request(
-                request.method, self.target + request.path_qs, data=body or None, headers=headers, allow_redirects=False
-            ) as answer:
+            try:
+                answer = await self._client.request(
+                    request.method,
+                    self.target + request.path_qs,
+                    data=body or None,
+                    headers=headers,
+                    allow_redirects=False,
+                )
+            except (OSError, ClientError):
+                self.seen["gone"] += 1
+                raise
+            self.seen["failed"] += answer.status >= 500
+            async with answer:
                 kept = {n: v for n, v in answer.headers.items() if n.lower() not in HOP_BY_HOP}
+                response = web.StreamResponse(status=answer.status, headers=kept)
                 if half:
                     whole = await answer.read()
-                    response = web.StreamResponse(status=answer.status, headers=kept)
                     response.content_length = len(whole)
                     await response.prepare(request)
                     await response.write(whole[: max(len(whole) // 2, 1)])
                     self._abort(request)
                     return response
-                response = web.StreamResponse(status=answer.status, headers=kept)
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
                 await response.write_eof()
                 return response
-        except (OSError, ClientError) as error:
-            if response is not None and response.prepared:
-                self._abort(request)
-                return response
-            return web.Response(status=502, text=str(error))
-        finally:
-            self._open.remove(request)
+        except (OSError, ClientError):  # one of the two sides is gone, and what the other meets is an ended connection
+            self._abort(request)
+            raise web.HTTPBadGateway from None

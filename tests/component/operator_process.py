@@ -85,8 +85,15 @@ class OperatorProcess:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> OperatorProcess:
-        """Start it; ``leads`` says when it works."""
+    @property
+    def identity(self) -> str:
+        """Who it is in the Lease."""
+        return self._environment["OPSSIGHT_IDENTITY"]
+
+    def start(self, identity: str = "") -> OperatorProcess:
+        """Start it; ``leads`` says when it works. With an ``identity`` it is another replica for the Lease."""
+        if identity:
+            self._environment["OPSSIGHT_IDENTITY"] = identity
         with self.log_file.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "opssight_operator"], stdout=out, stderr=subprocess.STDOUT, env=self._environment
@@ -134,6 +141,11 @@ class OperatorProcess:
     def leads(self) -> bool:
         """Whether it says of itself that it leads."""
         return "opssight_leader 1.0" in self.metrics()
+
+    def runs(self, *labels: str) -> int:
+        """How many runs it has counted since it started, of those with ``labels`` such as ``outcome="Reconciled"``."""
+        lines = [line for line in self.metrics().splitlines() if line.startswith("opssight_reconcile_total{")]
+        return int(sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in labels)))
 
 
 class View:
