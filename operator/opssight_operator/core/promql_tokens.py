@@ -8,10 +8,13 @@ parser for proof afterwards (``literals``).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from ..errors import InvalidQuery
+from .pattern_cost import refuse_costly_patterns
 
 
 class TokenKind(StrEnum):
@@ -86,10 +89,11 @@ def readable_by_parser(expression: str) -> str:
     and underscores in numbers, both of which Prometheus accepts.
 
     Raises ``InvalidQuery`` for an expression so deep that the parser, which is recursive and has no bound of its own,
-    could take the whole process down.
+    could take the whole process down, and for patterns that it would be busy with for seconds.
     """
     found = tokens(expression)
     _refuse_too_deep(found)
+    refuse_costly_patterns(_patterns(found))
     return "".join(_spelled(token) for token in found)
 
 
@@ -108,6 +112,14 @@ def _refuse_too_deep(found: tuple[Token, ...]) -> None:
         raise InvalidQuery(f"the expression has {deepest} brackets inside each other; at most {MAX_NESTING} are read")
     if operators > MAX_OPERATORS:
         raise InvalidQuery(f"the expression has {operators} operators; at most {MAX_OPERATORS} are read")
+
+
+def _patterns(found: tuple[Token, ...]) -> Iterator[str]:
+    """The strings, in their quotes, that the parser takes for patterns and compiles."""
+    words = [token for token in found if token.kind not in (TokenKind.SPACE, TokenKind.COMMENT)]
+    for sign, token in pairwise(words):
+        if sign.text in ("=~", "!~") and token.kind is TokenKind.STRING:
+            yield token.text
 
 
 def _spelled(token: Token) -> str:
