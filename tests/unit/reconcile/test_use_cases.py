@@ -485,7 +485,9 @@ async def test_of_an_object_that_prometheus_has_not_loaded_each_rule_is_tried() 
     rules = [{"alert": "Errors", "expr": "error_ratio > 0.5"}, {"record": "r", "expr": "requests > > 1"}]
     target = Target("theirs", "1", ({"name": "g", "rules": rules},), {"opssight.dev/patch": "allowed"}, {})
     delivery = {"mode": "Patch", "patch": {"target": {"name": "theirs"}, "alert": "Errors"}}
-    policy = a_policy(delivery=delivery, guardrails={"max": "0.6", "maxStep": "10", "deadBand": "9"})  # the number may stay
+    policy = a_policy(
+        delivery=delivery, guardrails={"max": "0.6", "maxStep": "10", "deadBand": "9"}
+    )  # the number may stay
     given = ports(Refusing({"error_ratio{service=a}": wave}), targets=Targets(target))
     plan = await threshold_policy.reconcile(policy, NOW, given, replace(SETTINGS, allow_patch=True))
     (loaded,) = (c for c in plan.status.conditions if c.type == "RuleLoaded")

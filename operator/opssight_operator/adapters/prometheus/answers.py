@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 
@@ -15,19 +13,26 @@ class Failure(msgspec.Struct):
     error: str = ""
 
 
-class Histograms(msgspec.Struct):
-    """A series of a range query: floats, native histograms, or both."""
+EMPTY, NULL = msgspec.Raw(b"[]"), msgspec.Raw(b"null")
+
+
+class Series(msgspec.Struct):
+    """A series of a range query: floats, native histograms, or both.
+
+    Lists stay as text, here and below, until it is known that they are worth reading: two bytes of text may become a
+    list of fifty.
+    """
 
     metric: dict[str, str]
-    values: list[tuple[float, str]] = []
-    histograms: list[msgspec.Raw] = []
+    values: msgspec.Raw = EMPTY
+    histograms: msgspec.Raw = EMPTY
 
 
 class MatrixData(msgspec.Struct):
     """The data of a range query."""
 
     result_type: str = msgspec.field(name="resultType")
-    result: list[Histograms]
+    result: list[msgspec.Raw]  # each is a ``Series``
 
 
 class Matrix(msgspec.Struct):
@@ -35,9 +40,15 @@ class Matrix(msgspec.Struct):
 
     status: str
     data: MatrixData
-    warnings: list[str] | None = None
-    infos: list[str] | None = None
+    warnings: msgspec.Raw = NULL
+    infos: msgspec.Raw = NULL
     is_partial: bool = msgspec.field(default=False, name="isPartial")  # VictoriaMetrics' word for missing data
+
+
+class Alert(msgspec.Struct, gc=False):
+    """An alert of a rule that is pending or firing."""
+
+    state: str = ""
 
 
 class Rule(msgspec.Struct):
@@ -49,16 +60,16 @@ class Rule(msgspec.Struct):
     query: str = ""
     labels: dict[str, str] = {}
     last_error: str = msgspec.field(default="", name="lastError")
-    alerts: list[dict[str, Any]] = []
+    alerts: list[Alert] = []
     duration: float | None = None
     keep_firing_for: float | None = msgspec.field(default=None, name="keepFiringFor")
 
 
-class Group(msgspec.Struct):
+class Group(msgspec.Struct, gc=False):
     """One rule group of one file."""
 
     name: str
-    rules: list[Rule]
+    rules: msgspec.Raw  # a list of ``Rule``
 
 
 class RulesData(msgspec.Struct):

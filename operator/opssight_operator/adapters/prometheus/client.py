@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from prometheus_api_client import PrometheusConnect
@@ -14,15 +13,16 @@ from prometheus_api_client import PrometheusConnect
 from opssight_operator.core.observation import Flavour, Frame, LoadedRule, ServerInfo
 from opssight_operator.errors import OpsSightError, PrometheusOverloaded, PrometheusUnreachable, Throttled, TooMuchData
 
-from .answers import BuildInfo, Rules
+from .answers import BuildInfo, Rule, Rules
 from .errors import ours
 from .frames import FrameBuilder
 from .grid import Grid
 from .matrix import read_matrix
-from .session import Answer, PrometheusSession
+from .session import REFUSAL, Answer, PrometheusSession
 from .transport import Adapter, trust
 
 SAMPLE_BYTES = 50  # of one sample as text, rather too many
+_GROUP_SHARE = 0.25  # of the bytes of an answer that one group may have, since its rules are many times as large
 _SERVER_SHARE = 0.9  # of the time-out, after which Prometheus itself gives up, so that it can still say so
 
 
@@ -74,23 +74,26 @@ class PrometheusClient:
 
     def rules(self, group: str) -> tuple[LoadedRule, ...]:
         """The rules of all groups of this name. Servers that cannot select a group send all of them."""
-        answer = self._get("/api/v1/rules", Rules, {"rule_group[]": group})
+        with _meaning(), self._ask(f"{self._url}/api/v1/rules", {"rule_group[]": group}) as answer:
+            groups = msgspec.json.decode(answer.whole(), type=Rules).data.groups
+            wanted = [found.rules for found in groups if found.name == group]
+            if sum(len(memoryview(rules)) for rules in wanted) > _GROUP_SHARE * self._limits.max_bytes:
+                raise TooMuchData(f"rule group {group[:200]} takes more than a quarter of limits.maxBytes")
+            read = [rule for rules in wanted for rule in msgspec.json.decode(rules, type=list[Rule])]
         return tuple(
             LoadedRule(
-                group=found.name,
+                group=group,
                 name=rule.name,
                 kind=rule.type,
                 health=rule.health,
                 last_error=rule.last_error,
-                firing=sum(alert.get("state") == "firing" for alert in rule.alerts),
+                firing=sum(alert.state == "firing" for alert in rule.alerts),
                 labels=rule.labels,
                 query=rule.query,
                 for_seconds=rule.duration,
                 keep_firing_for_seconds=rule.keep_firing_for,
             )
-            for found in answer.data.groups
-            if found.name == group
-            for rule in found.rules
+            for rule in read
         )
 
     def server(self) -> ServerInfo:
@@ -98,8 +101,9 @@ class PrometheusClient:
         try:
             with self._ask(f"{self._url}/api/v1/status/buildinfo") as answer:
                 hosted = "X-Server-Hostname" in answer.headers
+                answer.max_bytes = min(answer.max_bytes, REFUSAL)
                 build = msgspec.json.decode(answer.whole(), type=BuildInfo).data
-        except (OpsSightError, msgspec.MsgspecError, RecursionError) as error:
+        except (OpsSightError, msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             if isinstance(error, Throttled) or (isinstance(error, PrometheusUnreachable) and not error.answered):
                 raise  # another question would meet the same
             self.range("vector(1)", Grid(0, 1000, 1))
@@ -143,10 +147,6 @@ class PrometheusClient:
             answer: Answer = self._connect.custom_query_range(expression, *moments, step="", params=parameters)
             with answer:
                 return read_matrix(answer.pieces(), part, builder)
-
-    def _get(self, path: str, kind: type[Any], parameters: dict[str, str]) -> Any:
-        with _meaning(), self._ask(self._url + path, parameters) as answer:
-            return msgspec.json.decode(answer.whole(), type=kind)
 
     def _ask(self, url: str, parameters: dict[str, str] | None = None) -> Answer:
         return self._session.request("GET", url, params=parameters)

@@ -14,7 +14,7 @@ import numpy as np
 
 from opssight_operator.errors import PrometheusUnreachable
 
-from .answers import Matrix
+from .answers import Matrix, Series
 from .decimals import decimal
 from .frames import FrameBuilder
 from .grid import Grid
@@ -27,6 +27,11 @@ _END = b"]]}"
 _HEAD_LIMIT = 65_536
 _decode_labels = msgspec.json.Decoder(dict[str, str]).decode
 _decode_matrix = msgspec.json.Decoder(Matrix).decode
+_decode_series = msgspec.json.Decoder(Series).decode
+_decode_samples = msgspec.json.Decoder(list[tuple[float, str]]).decode
+_decode_texts = msgspec.json.Decoder(list[str] | None).decode
+_SAMPLE_BYTES = 500  # of a sample as text, with whatever layout
+_WARNINGS_LIMIT = 65_536
 
 
 def read_matrix(pieces: Iterable[bytes], grid: Grid, builder: FrameBuilder) -> tuple[str, ...]:
@@ -75,15 +80,18 @@ class _Reader:
                 f"the answer has status {answer.status[:40]!r} and type {answer.data.result_type[:40]!r} where a "
                 "matrix was asked for; is the url that of Prometheus?"
             )
-        warnings = [*(answer.warnings or ()), *(answer.infos or ())]
+        warnings = [*_texts(answer.warnings), *_texts(answer.infos)]
         if answer.is_partial:
             warnings.append("the answer is partial")
         left_out = 0
-        for series in answer.data.result:
-            left_out += bool(series.histograms)
-            if series.values:
-                moments = np.array([milliseconds(seconds) for seconds, _ in series.values], dtype=np.int64)
-                values = np.array([decimal(text.encode()) for _, text in series.values])
+        for text in answer.data.result:
+            series = _decode_series(text)
+            left_out += bytes(series.histograms).strip(b"[] \t\r\n") != b""
+            if len(memoryview(series.values)) > _SAMPLE_BYTES * (1 + self._grid.rows):
+                raise _not_asked_for()
+            if samples := _decode_samples(series.values):
+                moments = np.array([milliseconds(seconds) for seconds, _ in samples], dtype=np.int64)
+                values = np.array([decimal(text.encode()) for _, text in samples])
                 self._put([series.metric], Samples([len(values)], moments, values))
         if left_out:
             warnings.append(
@@ -152,11 +160,22 @@ class _Reader:
         rising = np.diff(rows) > 0
         rising[np.cumsum(samples.counts)[:-1] - 1] = True
         if outside or not rising.all():
-            raise PrometheusUnreachable(
-                "the answer has samples at times that were not asked for; is the url that of Prometheus?"
-            )
+            raise _not_asked_for()
         rows += self._first
         start = 0
         for column, count in zip(columns, samples.counts, strict=True):
             self._builder.put(column, rows[start : start + count], samples.values[start : start + count])
             start += count
+
+
+def _not_asked_for() -> PrometheusUnreachable:
+    return PrometheusUnreachable(
+        "the answer has samples at times that were not asked for; is the url that of Prometheus?"
+    )
+
+
+def _texts(written: msgspec.Raw) -> list[str]:
+    """What is warned of; long lists of it are not read."""
+    if len(memoryview(written)) > _WARNINGS_LIMIT:
+        return ["the answer has more warnings than are read"]
+    return _decode_texts(written) or []
