@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import InvalidSpec
+from .fields import naming
 from .literals import find_literals, parse
 from .numbers import decimal_text, readable
 from .promql import compact, quoted, selector
@@ -75,7 +76,8 @@ def template_of(expr: str | None, base: str, bound: str, matchers: Mapping[str, 
     sign = ">" if bound == "Upper" else "<"
     text = f"({compact(base)}) {sign} {PLACEHOLDER}" if expr is None else compact(expr)
     probe = _number_not_in(text + base)
-    probed = enforce(_with_probe(text, probe), matchers)
+    with naming("expr" if expr is None else "delivery.render.expr"):
+        probed = enforce(_with_probe(text, probe), matchers)
     literals = [literal for literal in find_literals(probed) if abs(literal.value) == float(probe)]
     if not literals:
         raise InvalidSpec(f"delivery.render.expr must hold {PLACEHOLDER} where the threshold belongs")

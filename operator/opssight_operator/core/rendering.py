@@ -23,6 +23,7 @@ from .alert_template import (
     template_of,
 )
 from .conventions import RECOVER_RECORD, THRESHOLD_RECORD
+from .fields import naming
 from .numbers import decimal_text
 from .observation import Labels
 from .plan import RuleObject
@@ -66,7 +67,8 @@ def check_render(spec: ThresholdPolicySpec, matchers: Mapping[str, str]) -> None
     if spec.per_labels:
         join_template(template)
     if render.volume_guard is not None:
-        confined(render.volume_guard.expr, matchers)
+        with naming("delivery.render.volumeGuard.expr"):
+            confined(render.volume_guard.expr, matchers)
 
 
 def _recorded(
@@ -95,7 +97,8 @@ def _alert(
 ) -> dict[str, Any]:
     spec, alert = policy.spec, policy.spec.alert
     name = str(alert.name)
-    labels = {**render.labels, **alert.labels}
+    # A label of the rule overrules the expression, of which label_replace() could make somebody else's alert.
+    labels = {**render.labels, **alert.labels, **matchers}
     template = template_of(render.expr, spec.expr, spec.bound, matchers)
     base = confined(spec.expr, matchers)
     single = thresholds[0][1] if thresholds and not spec.per_labels else default

@@ -12,6 +12,7 @@ from ..api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus, Query
 from ..api.conditions import ConditionType, Reason
 from ..core.conditions import verdict_of
 from ..core.evaluation import evaluate
+from ..core.fields import naming
 from ..core.held import held_plan, suspended_plan
 from ..core.judgement import volume_of
 from ..core.models import Kept, packed, unpacked
@@ -114,5 +115,6 @@ async def _query(query: Query, windows: DetectorWindows, source: MetricSource, s
     judged = frame.between(windows.judged_from, windows.now + windows.step)
     if query.volume is None or frame.n_series == 0:
         return QueryObservation(query.name, training, judged)
-    volume: Frame = await source.range(query.volume.expr, windows.judged_from, windows.now, windows.step)
+    with naming("volume.expr"):
+        volume: Frame = await source.range(query.volume.expr, windows.judged_from, windows.now, windows.step)
     return QueryObservation(query.name, training, judged, volume_of(judged.labels, judged.times, volume))

@@ -12,6 +12,7 @@ from ..api import API_VERSION
 from ..api.base import seconds
 from ..api.pattern_report import AlertsInput, PatternReport
 from ..api.report_status import PatternReportStatus
+from ..core.fields import naming
 from ..core.held import held_plan, suspended_plan
 from ..core.plan import Plan
 from ..core.report_alerts import (
@@ -122,7 +123,8 @@ async def alerts_seen(
     expression, step = alerts_expression(alerts), seconds(alerts.step)
     log = AlertLog(alerts)
     for part in stretches(alerts, start, end):
-        frame = await source.range(expression, part.start, part.end, step)
+        with naming("inputs.alerts"):
+            frame = await source.range(expression, part.start, part.end, step)
         await compute.run(partial(log.add, frame))
     known = await source.range(SINCE_EXPRESSION, on_grid(start, SINCE_STEP), on_grid(end, SINCE_STEP), SINCE_STEP)
     return AlertsSeen(await compute.run(partial(log.incidents, start, end)), known_since(known))

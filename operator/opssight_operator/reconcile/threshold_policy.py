@@ -12,6 +12,7 @@ from ..core.conditions import shortened
 from ..core.delivery import with_alert_in_place
 from ..core.estimating import estimator_for
 from ..core.exclusion import check_exclude, incident_query
+from ..core.fields import naming
 from ..core.held import held_plan, suspended_plan
 from ..core.observation import Frame, PolicyObservation
 from ..core.outcome import alert_query
@@ -112,7 +113,5 @@ def _check_size(what: str, frame: Frame, settings: Settings) -> None:
 
 async def _asked(field: str, source: MetricSource, query: str, window: HistoryWindow) -> Frame:
     """The answer to a query; an error names the field that asks for it."""
-    try:
+    with naming(field):
         return await source.range(query, window.start, window.now, window.step)
-    except OpsSightError as error:
-        raise error.within(field) from error

@@ -118,6 +118,14 @@ def test_the_alert_carries_what_the_policy_says_of_it() -> None:
     }
 
 
+def test_no_expression_makes_a_tenants_alert_speak_for_another_namespace() -> None:
+    """A label of the rule overrules those of its series; and what is firing already is looked for with it."""
+    forged = 'label_replace(x, "namespace", "bank", "", "") > $threshold'
+    alert = rendered(ONE, matchers=TENANT, render={"expr": forged, "recover": {"margin": "0.1"}})[-1]
+    assert alert["labels"] == {"severity": "warning", **TENANT}
+    assert 'ALERTS{alertname="ErrorsHigh",alertstate="firing",severity="warning",namespace="shop"}' in alert["expr"]
+
+
 def test_the_interval_is_that_of_the_group() -> None:
     policy = a_policy(alert={"name": "A"}, delivery={"mode": "Render", "render": {"interval": "15s"}})
     rule = rendered_rule(policy, ONE, {})
@@ -139,12 +147,12 @@ REFUSED: dict[str, tuple[dict[str, Any], type[SpecError], str]] = {
     "another namespace": (
         {"matchers": TENANT, "render": {"expr": 'x{namespace="bank"} > $threshold'}},
         NotAllowed,
-        "namespace",
+        "delivery.render.expr: the query asks for namespace",
     ),
     "a guard that reads another namespace": (
         {"matchers": TENANT, "render": {"volumeGuard": {"expr": 'x{namespace="bank"}', "min": "1"}}},
         NotAllowed,
-        "namespace",
+        "delivery.render.volumeGuard.expr: the query asks for namespace",
     ),
     "a join that has no comparison before it": (
         {"perLabels": ["a"], "render": {"default": "1", "expr": "$threshold < x"}},
