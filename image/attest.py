@@ -2,7 +2,8 @@
 
 The bill of materials (CycloneDX 1.5) is made of the lock file alone, so that it is the same on every machine; a scanner
 adds the packages of the base image. The provenance (in-toto Statement with SLSA 1.0) names what went into the build by
-digest. Both are signed and attached by the release (docs/install.md).
+digest. ``make release`` writes them into files; nothing here signs them or attaches them to an image, which whoever
+releases does with a key of their own (docs/install.md shows it with cosign).
 """
 
 from __future__ import annotations
