@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from builders import (
     NOW,
+    STATUS_BYTES,
     a_detector,
     a_detector_observation,
     a_frame,
@@ -17,6 +18,7 @@ from builders import (
     a_source,
 )
 from opssight_operator import errors
+from opssight_operator.adapters.prometheus.frames import LABEL_BYTES
 from opssight_operator.api.kinds import KINDS
 from opssight_operator.api.schema import root_schema
 from opssight_operator.cli.admission import complaints
@@ -103,6 +105,81 @@ def test_of_a_report(events):
     assert refusal("PatternReport", plan.status) == []
 
 
+LONG = LABEL_BYTES // 2  # one of two labels, the longest that a series may have
+MANY = 500
+
+
+def written(status):
+    """The bytes of a status, as the API server keeps it."""
+    return len(json.dumps(status.dump(), ensure_ascii=False).encode())
+
+
+def hostile(number):
+    """Labels as long as they are read."""
+    return {"service": f"{number}-" + "x" * (LONG - 20), "path": "/☃" * (LONG // 4 - 20)}
+
+
+def test_a_status_of_a_detector_is_small_whatever_the_series():
+    detector = a_detector(trainingWindow="1h", alert={}, minTrainingSamples=3, method={"type": "ZScore"})
+    for minute in range(2):
+        windows = detector_windows(detector.spec, NOW + 60 * minute, [], SETTINGS)
+        columns = {f"n={n}": [1.0] * 40 for n in range(MANY)}
+        training = with_labels(a_frame(columns, end=windows.judged_from - 60), *map(hostile, range(MANY)))
+        wild = {f"n={n}": [1e9 * (n + 1)] * 6 for n in range(MANY)}
+        judged = with_labels(a_frame(wild, end=windows.now), *map(hostile, range(MANY)))
+        seen = a_detector_observation(training, judged)
+        plan = evaluation.evaluate(detector, seen, windows, windows.now, SETTINGS)
+        assert plan.status.summary.anomalous == MANY
+        assert written(plan.status) < STATUS_BYTES
+        assert refusal("AnomalyDetector", plan.status) == []
+        detector = detector.model_copy(update={"status": plan.status})
+
+
+@pytest.mark.parametrize("mode", ["Recommend", "Record"])
+def test_a_status_of_a_policy_is_small_whatever_the_series(mode):
+    many = 4 * MANY if mode == "Recommend" else 30  # a rule has no room for more
+    policy = a_policy(mode=mode, perLabels=["service", "path"], guardrails={"maxStep": "1", "cooldown": "1m"})
+    for hour in range(3 if mode == "Recommend" else 12):
+        now = NOW + 3600 * hour
+        columns = {f"n={n}": [float(n + 10 * hour + i % 7) for i in range(61)] for n in range(many)}
+        frame = with_labels(a_frame(columns, end=now), *map(hostile, range(many)))
+        plan = policy_plan.evaluate(
+            policy, a_policy_observation(frame), history_window(policy.spec, now, SETTINGS), now, SETTINGS
+        )
+        assert plan.status.count == many and plan.status.thresholds and plan.status.history
+        assert written(plan.status) < STATUS_BYTES
+        assert refusal("ThresholdPolicy", plan.status) == []
+        policy = policy.model_copy(update={"status": plan.status})
+
+
+def test_a_status_of_a_report_is_small_whatever_happened():
+    report = a_report(name="x" * 200, schedule={"type": "Once"}, inputs={"events": {}, "alerts": {}}, historyLimit=30)
+    events = [
+        WarningEvent(
+            kind="☃" * 300,
+            name=f"{n % 7}" + "y" * 250,
+            reason=f"Reason{n % 97}" + "☃" * 200,
+            note=f"☃{n % 89} " * 300,
+            first=NOW - 86_000 + 20 * n,
+            last=NOW - 86_000 + 20 * n,
+            count=10**9,
+            component="z" * 250,
+        )
+        for n in range(4_000)
+    ]
+    observation = report_plan.ReportObservation(journal=with_events(Journal(), events, NOW), cut=("more " * 500,) * 8)
+    plan = report_plan.evaluate(report, observation, timetable(report, NOW), NOW, SETTINGS)
+    assert plan.status.last_report is not None and plan.status.last_report.incidents > 10
+    assert written(plan.status) < STATUS_BYTES
+    assert refusal("PatternReport", plan.status) == []
+
+
+def test_a_status_of_a_source_is_small_whatever_the_server_says():
+    plan = source_plan.answering(a_source(), ServerInfo(flavour="Prometheus", version="☃" * 50_000), NOW)
+    assert written(plan.status) < STATUS_BYTES
+    assert refusal("MetricsSource", plan.status) == []
+
+
 @pytest.mark.parametrize("version", ["3.16.0", "", "v" * 200])
 def test_of_a_source(version):
     plan = source_plan.answering(a_source(), ServerInfo(flavour="Prometheus", version=version), NOW)
@@ -124,4 +201,5 @@ def test_of_a_source(version):
 )
 def test_of_anything_that_failed(resource, error):
     plan = held.held_plan(resource, error, NOW, SETTINGS)
+    assert written(plan.status) < STATUS_BYTES
     assert refusal(type(resource).__name__, plan.status) == []

@@ -26,10 +26,11 @@ from .outcome_verdict import outcome_verdict
 from .places import place_of
 from .plan import Event, KeepRule, Plan, RuleIntent, RuleObject
 from .rules import rule_intent
-from .series import described
+from .series import described, within_bytes
 from .sharing import Dispute, agreed, check_room, said_of
 from .thresholds import (
     MAX_CHANGES,
+    MAX_CHANGES_BYTES,
     Decision,
     changes,
     decisions,
@@ -81,7 +82,7 @@ def evaluate(
         learned |= {
             "count": len(made),
             "thresholds": shown,
-            "history": [*changed, *past][:MAX_CHANGES],
+            "history": within_bytes([*changed, *past][:MAX_CHANGES], MAX_CHANGES_BYTES),
             "digest": learning_digest(spec),
         }
     elif not previous.thresholds:

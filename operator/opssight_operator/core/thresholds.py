@@ -28,6 +28,7 @@ from .trial import outcome_after_change
 
 MAX_LISTED = 50
 MAX_CHANGES = 10
+MAX_CHANGES_BYTES = 6_500
 MAX_MESSAGE = 512
 MAX_NOTES, MAX_NOTE = 6, 256
 MAX_BYTES = 20_000  # of the list in status

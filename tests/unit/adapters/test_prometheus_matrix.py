@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opssight_operator.adapters.prometheus.frames import FrameBuilder
+from opssight_operator.adapters.prometheus.frames import LABEL_BYTES, FrameBuilder
 from opssight_operator.adapters.prometheus.grid import Grid
 from opssight_operator.adapters.prometheus.matrix import read_matrix
 from opssight_operator.core.observation import Frame
@@ -185,6 +185,14 @@ def test_more_points_than_allowed_are_refused() -> None:
     text, grid = shop(20, 30)
     with pytest.raises(TooMuchData, match=r"more than 299 points \(30 a series\)"):
         read(text, grid, max_cells=299)
+
+
+def test_a_series_whose_labels_no_status_can_show_is_refused() -> None:
+    grid = Grid(START, MINUTE, 2)
+    for length, allowed in ((LABEL_BYTES - 1, True), (LABEL_BYTES, False)):
+        text = body([({"a": "x" * length}, [(at(0, grid), "1")])])
+        with nullcontext() if allowed else pytest.raises(TooMuchData, match="labels are longer than 6000 bytes"):
+            assert read(text, grid).n_series == 1
 
 
 STRANGE: dict[str, object] = {

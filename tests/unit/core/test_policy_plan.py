@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import NAN, NOW, STEP, a_frame, a_loaded_rule, a_policy, a_policy_observation
+from builders import NAN, NOW, STATUS_BYTES, STEP, a_frame, a_loaded_rule, a_policy, a_policy_observation
 from opssight_operator.api.threshold_policy import ThresholdPolicy
 from opssight_operator.api.threshold_status import ThresholdPolicyStatus
 from opssight_operator.core.observation import RuleObjectState, RuleObservation
@@ -335,7 +335,7 @@ def test_five_thousand_label_values_are_recommended_and_a_few_are_listed() -> No
     assert plan.status.count == 5000
     assert len(plan.status.thresholds) <= 50
     assert len(plan.gauges or ()) >= 10_000
-    assert len(json.dumps(plan.status.dump())) < 26 * 1024
+    assert len(json.dumps(plan.status.dump())) < STATUS_BYTES
 
 
 def test_five_thousand_label_values_are_more_than_a_rule_can_hold() -> None:
@@ -386,7 +386,7 @@ def test_more_thresholds_than_status_can_hold_live_in_the_rule() -> None:
     first = at(policy, columns)
     assert first.status.count == 200
     assert len(first.status.thresholds) <= 50
-    assert len(json.dumps(first.status.dump())) < 26 * 1024
+    assert len(json.dumps(first.status.dump())) < STATUS_BYTES
     doubled = {name: [2 * v for v in values] for name, values in columns.items()}
     plan = at(after(policy, first), doubled, now=NOW + 2 * HOUR, rule=loaded_after(first))
     before, now = recorded(first, "service"), recorded(plan, "service")

@@ -21,6 +21,7 @@ from .grid import Grid
 _ROOM = 16
 _GROWTH = 1.2
 _BLOCK = 16_384  # cells that are moved at once
+LABEL_BYTES = 6_000  # of the labels of one series, which stand in a status as they are
 
 
 def too_many_series(limit: int) -> TooManySeries:
@@ -28,6 +29,14 @@ def too_many_series(limit: int) -> TooManySeries:
     return TooManySeries(
         f"the query returned more than {limit} series, which is the limit of its source (limits.maxSeries); "
         "aggregate it, for example with sum by (...)"
+    )
+
+
+def too_long_labels() -> TooMuchData:
+    """The labels of a series are more than a status can show."""
+    return TooMuchData(
+        f"the query returned a series whose labels are longer than {LABEL_BYTES} bytes; "
+        "leave the long ones out, for example with sum without (...)"
     )
 
 
@@ -66,6 +75,8 @@ class FrameBuilder:
         if found is not None:
             return found
         column = len(self._columns)
+        if sum(len(name.encode()) + len(value.encode()) for name, value in key) > LABEL_BYTES:
+            raise too_long_labels()
         if column >= self._max_series:
             raise too_many_series(self._max_series)
         if (column + 1) * self.grid.rows > self._max_cells:
