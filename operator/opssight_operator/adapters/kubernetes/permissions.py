@@ -20,7 +20,14 @@ class Permission:
 
 
 PERMISSIONS: tuple[Permission, ...] = (
-    *(Permission(GROUP, plural, ("get", "list", "watch"), "cluster", "watch our kinds") for plural in PLURALS.values()),
+    *(Permission(GROUP, plural, ("list", "watch"), "cluster", "watch our kinds") for plural in PLURALS.values()),
+    Permission(
+        GROUP,
+        PLURALS["ThresholdPolicy"],
+        ("get",),
+        "cluster",
+        "see whether a policy with a part of a shared rule is gone",
+    ),
     *(Permission(GROUP, f"{plural}/status", ("patch",), "cluster", "write status") for plural in PLURALS.values()),
     Permission(
         "monitoring.coreos.com",
@@ -33,7 +40,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "events.k8s.io", "events", ("create", "patch", "list"), "cluster", "record Events, and report on Warnings"
     ),
     Permission("", "configmaps", ("get", "create", "patch", "delete"), "cluster", "keep reports by server-side apply"),
-    Permission("", "namespaces", ("get", "list", "watch"), "cluster", "match allowedNamespaces by label"),
+    Permission("", "namespaces", ("list", "watch"), "cluster", "match allowedNamespaces by label"),
     Permission(
         "apiextensions.k8s.io", "customresourcedefinitions", ("list", "watch"), "cluster", "notice that our CRDs appear"
     ),
