@@ -172,6 +172,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         except AssertionError as error:
             raise AssertionError(f"{error}: {argocd.state('opssight-operator')}") from None
         replica = OperatorProcess(cluster, work, OPSSIGHT_ALLOW_PATCH="true").start()
+        cluster.add_scrape_target("opssight", f"127.0.0.1:{replica.metrics_port}", interval="1s", honor_labels=True)
         try:
             yield World(cluster, argocd, repository, replica)
         finally:

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,14 @@ from localcluster.build import program
 
 from opssight_operator.adapters.telemetry import Telemetry
 from opssight_operator.core.conventions import RESOURCE_GAUGES
+from pages import MAKE_TARGETS, ROOT, Block, blocks_of
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("install.md", "security.md", "operations.md")  # one after the other, as a new user reads them
-FENCE = re.compile(r"(?:<!-- not run: (?P<why>[^>]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 VALUE = re.compile(r"`((?:settings|rbac|crds|leaderElection|networkPolicy|prometheusRule|dashboards)\.[\w.]+)`")
 ELSEWHERE = {"podman", "kind", "cosign", "sed", "kubectl", "helm"}
 
 
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of a page."""
-
-    page: str
-    kind: str
-    text: str
-    why: str | None
-
-    @property
-    def values(self) -> bool:
-        """Whether it is values of the chart, not an object."""
-        return self.kind == "yaml" and "kind" not in yaml.safe_load(self.text)
-
-
-BLOCKS = [
-    Block(page, found["kind"], found["text"], found["why"])
-    for page in PAGES
-    for found in FENCE.finditer((ROOT / "docs" / page).read_text())
-]
+BLOCKS = [block for page in PAGES for block in blocks_of(ROOT / "docs" / page)]
 
 
 class Shell:
@@ -89,7 +68,7 @@ def test_the_walk_through_the_pages_works_as_written(shell: Shell) -> None:
     (shell.folder / "values.yaml").write_text(first.text)
     for block in BLOCKS:
         if block.kind == "sh" and block.why is None:
-            for command in block.text.strip().splitlines():
+            for command in block.commands():
                 shell.run(command)
         elif block.values:
             (shell.folder / "block.yaml").write_text(block.text)
@@ -106,11 +85,10 @@ def test_no_block_is_of_a_kind_that_nobody_checks() -> None:
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.why], ids=lambda b: f"{b.page}: {b.why}")
 def test_a_command_that_is_not_run_says_why_and_names_what_there_is(block: Block) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for command in block.text.strip().splitlines():
+    for command in block.commands():
         words = command.split()
         if words[0] == "make":
-            assert words[1] in targets
+            assert words[1] in MAKE_TARGETS
         else:
             assert words[0] in ELSEWHERE
 

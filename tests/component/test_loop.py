@@ -82,6 +82,25 @@ def test_a_fault_is_scored_told_and_fires(
     eventually("an Event of the end", lambda: view.events("AnomalyEnded"))
 
 
+def test_an_alert_on_scores_that_do_not_come_back_says_so(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str
+) -> None:
+    target = ("opssight", f"127.0.0.1:{operator.metrics_port}")
+    view.apply("AnomalyDetector", "silent", detector(case, alert={"for": "1s"}))
+    view.reaches("adet", "silent", "Loaded", "RuleLoaded")
+    cluster.remove_scrape_target("opssight")
+    try:
+        assert "not scraped" in view.reaches("adet", "silent", "ScoresNotScraped", "RuleLoaded")
+        cluster.add_scrape_target(*target, {"namespace": "monitoring"}, interval="1s")
+        renamed = lambda: "exported_namespace" in view.condition("adet", "silent", "RuleLoaded")[2]  # noqa: E731
+        eventually("the label is named", renamed)
+        assert view.condition("adet", "silent")[1] == "Reconciled"
+    finally:
+        cluster.remove_scrape_target("opssight")
+        cluster.add_scrape_target(*target, interval="1s", honor_labels=True)
+    view.reaches("adet", "silent", "Loaded", "RuleLoaded")
+
+
 def test_prometheus_goes_and_comes_back(cluster: Cluster, operator: OperatorProcess, view: View, case: str) -> None:
     view.apply("AnomalyDetector", "held", detector(case, alert={"for": "1s"}))
     view.apply("ThresholdPolicy", "held", policy(case))

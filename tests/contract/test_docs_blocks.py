@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
+import promql_parser
 import pytest
 import typer
 import yaml
@@ -17,24 +18,21 @@ from opssight_operator.api.kinds import kind_of
 from opssight_operator.api.schema import root_schema
 from opssight_operator.cli.admission import complaints
 from opssight_operator.cli.app import app
+from pages import MAKE_TARGETS, ROOT, blocks_of
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("node/*.md")])
-FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
-MAKE_TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-def blocks(kind: str) -> Iterator[tuple[str, str]]:
-    """The text of each block of a kind, behind the name of its page."""
-    for page in PAGES:
-        for indent, found, text in FENCE.findall(page.read_text()):
-            if found == kind:
-                lines = (line.removeprefix(indent) for line in text.splitlines())
-                yield str(page.relative_to(ROOT)), "\n".join(lines)
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 
-YAML = [pytest.param(text, id=f"{page}-{number}") for number, (page, text) in enumerate(blocks("yaml"))]
-SHELL = [pytest.param(text, id=f"{page}-{number}") for number, (page, text) in enumerate(blocks("sh"))]
+def blocks(kind: str) -> list[Any]:
+    """The blocks of a kind, as parameters named after their page."""
+    found = [block for block in BLOCKS if block.kind == kind]
+    return [pytest.param(block.text, id=f"{block.page}-{number}") for number, block in enumerate(found)]
+
+
+YAML, SHELL, PROMQL = (blocks(kind) for kind in ("yaml", "sh", "promql"))
 
 
 @pytest.mark.parametrize("text", YAML)
@@ -42,6 +40,11 @@ def test_yaml_of_a_page_parses_and_our_kinds_are_taken(text: str) -> None:
     for document in yaml.safe_load_all(text):
         if isinstance(document, dict) and document.get("apiVersion") == API_VERSION and "spec" in document:
             assert complaints({"metadata": {}, **document}, root_schema(kind_of(document["kind"]))) == []
+
+
+@pytest.mark.parametrize("text", PROMQL)
+def test_promql_of_a_page_parses(text: str) -> None:
+    promql_parser.parse(text)
 
 
 @pytest.mark.parametrize("text", SHELL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby, islice
@@ -17,7 +18,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import ALLOWUTF8, UNDERSCORES
 from prometheus_client.registry import Collector
 
-from opssight_operator.core.conventions import RESOURCE_GAUGES
+from opssight_operator.core.conventions import RESOURCE_GAUGES, SCORE_GAUGE
 from opssight_operator.core.plan import Gauge
 from opssight_operator.reconcile.ports import Owner
 
@@ -42,9 +43,11 @@ def legacy_name(name: str) -> str:
 class ResourceGauges:
     """The gauges of all resources; each sample keeps its own label names."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._by_owner: dict[str, tuple[Series, ...]] = {}
+        self._scores_since: dict[str, float] = {}
 
     def put(self, owner: Owner, samples: Sequence[Gauge]) -> None:
         """Replace the samples of a resource; none of them forgets it."""
@@ -54,11 +57,22 @@ class ResourceGauges:
                 self._by_owner[owner.uid] = series
             else:
                 self._by_owner.pop(owner.uid, None)
+            if any(SCORE_GAUGE in names for _, names, _ in series):
+                self._scores_since.setdefault(owner.uid, self._clock())
+            else:
+                self._scores_since.pop(owner.uid, None)
+
+    def scores_for(self, owner: Owner) -> float:
+        """Seconds since when the resource has scores among its samples without a break; 0 when it has none."""
+        with self._lock:
+            since = self._scores_since.get(owner.uid)
+        return 0.0 if since is None else self._clock() - since
 
     def clear(self) -> None:
         """Forget everything: a replica that does not lead exports nothing."""
         with self._lock:
             self._by_owner.clear()
+            self._scores_since.clear()
 
     def text(self, *, utf8: bool) -> Iterator[bytes]:
         """What a scraper reads, in the order of ``RESOURCE_GAUGES``; label names as they are, or as ``legacy_name``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -23,9 +24,9 @@ WITHOUT_UTF8 = "text/plain; version=0.0.4; charset=utf-8"
 class Telemetry:
     """``ports.Telemetry``, and the counters of the operator's own work."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()
-        self._gauges = ResourceGauges()
+        self._gauges = ResourceGauges(clock)
         self._reconciles = Counter(
             "opssight_reconcile", "Reconciles by kind and outcome.", ("kind", "outcome"), registry=self.registry
         )
@@ -86,6 +87,10 @@ class Telemetry:
     def clear_gauges(self, owner: Owner) -> None:
         """Forget the gauges of a resource that is gone."""
         self._gauges.put(owner, ())
+
+    def scores_exported_for(self, owner: Owner) -> float:
+        """Seconds since when scores of this resource are exported without a break; 0 when there are none."""
+        return self._gauges.scores_for(owner)
 
     def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
         """Count one run and how long it took."""

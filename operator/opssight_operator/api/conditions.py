@@ -33,7 +33,7 @@ TYPE_MEANING: dict[ConditionType, str] = {
     ConditionType.READY: "The resource does what its spec asks for; an anomaly or a held threshold is no lack of it.",
     ConditionType.DATA_AVAILABLE: "The queries return enough samples to work with.",
     ConditionType.MODEL_TRAINED: "Every series with data has a model that can judge it.",
-    ConditionType.RULE_LOADED: "Prometheus itself lists the rules that this resource owns.",
+    ConditionType.RULE_LOADED: "Prometheus itself lists the rules that this resource owns, and has their scores.",
     ConditionType.RECOMMENDED: "A threshold has been learned from history.",
     ConditionType.APPLIED: "The threshold has been delivered in the mode that the spec asks for.",
     ConditionType.AS_PREDICTED: "The delivered thresholds raise as many alert episodes as was predicted.",
@@ -72,6 +72,7 @@ class Reason(StrEnum):
     NOT_LOADED = "NotLoaded"
     RULE_REJECTED = "RuleRejected"
     RULE_UNHEALTHY = "RuleUnhealthy"
+    SCORES_NOT_SCRAPED = "ScoresNotScraped"
     NO_RULE = "NoRule"
     LEARNED = "Learned"
     RECOMMEND_ONLY = "RecommendOnly"
@@ -124,6 +125,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.NOT_LOADED: "The rule object exists, but Prometheus does not list its rules (yet).",
     Reason.RULE_REJECTED: "The rule is dropped by prometheus-operator or refused by Prometheus; the message says why.",
     Reason.RULE_UNHEALTHY: "Prometheus lists the rule but cannot evaluate it.",
+    Reason.SCORES_NOT_SCRAPED: "The alert is loaded, but the scores that it compares do not come back from Prometheus.",
     Reason.NO_RULE: "The spec asks for no rule.",
     Reason.LEARNED: "A threshold was learned from the history window.",
     Reason.RECOMMEND_ONLY: "The mode is Recommend: the threshold is in status and metrics, and nothing is written.",

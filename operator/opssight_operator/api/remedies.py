@@ -67,6 +67,11 @@ REMEDY: dict[Reason, str] = {
         "would take, look at the version and the flags of prometheus-operator."
     ),
     Reason.RULE_UNHEALTHY: "The message has the error of Prometheus; often two series match where one may.",
+    Reason.SCORES_NOT_SCRAPED: (
+        "Let Prometheus scrape the operator: serviceMonitor.enabled of the chart, with the labels that your Prometheus "
+        "selects, or a scrape of your own with honor_labels: true. Where they arrive with exported_namespace, see "
+        "overrideHonorLabels and enforcedNamespaceLabel in install.md."
+    ),
     Reason.PATCH_DISABLED: ("Let whoever runs the operator set OPSSIGHT_ALLOW_PATCH=true, or choose Record or Render."),
     Reason.CONSENT_MISSING: (
         "Ask whoever owns the PrometheusRule to allow it: kubectl label prometheusrule NAME opssight.dev/patch=allowed."

@@ -17,7 +17,7 @@ from ..api.base import duration, seconds
 from ..api.conditions import ConditionType, Reason
 from ..api.event_reasons import EventReason
 from ..settings import Settings
-from .conditions import Verdict, with_verdicts
+from .conditions import Verdict, verdict_of, with_verdicts
 from .digests import digest
 from .episodes import Episodes, merged, newest
 from .events import capped, ready_events
@@ -29,6 +29,7 @@ from .observation import DetectorObservation, RuleObjectState
 from .plan import Event, Plan
 from .rules import detector_rule, rule_intent
 from .science import method_parameters
+from .score_arrival import with_arrival
 from .series import described, listed_series, within_bytes
 from .timing import rfc3339, seconds_of
 from .together import judged_together
@@ -57,6 +58,8 @@ def evaluate(
     intent = rule_intent("AnomalyDetector", detector.metadata.name, desired, observation.rule)
     loaded = rule_verdict(desired, observation.rule)
     loaded = overdue(loaded, detector.status.conditions, now, patience(settings))
+    last = verdict_of(detector.status.conditions, ConditionType.RULE_LOADED)
+    loaded = with_arrival(loaded, observation.scores, last)
     data = _data_available(detector.spec, queries, states, windows)
     trained = _model_trained(detector.spec, judged, states)
     verdicts = {

@@ -8,7 +8,6 @@ along with the next one, and with a heartbeat.
 from __future__ import annotations
 
 import re
-import zlib
 from typing import Any
 
 from ..api.anomaly_detector import AnomalyDetectorStatus
@@ -16,6 +15,7 @@ from ..api.base import KubeModel
 from ..api.conditions import Condition, Reason
 from ..api.threshold_reasons import ThresholdReason
 from ..api.threshold_status import ThresholdPolicyStatus, ThresholdStatus
+from .timing import beat_between
 
 _WANT_OF_DATA = (ThresholdReason.NO_DATA, ThresholdReason.INSUFFICIENT_HISTORY)
 
@@ -30,7 +30,7 @@ def status_changed(
     """
     if meaning(old) != meaning(new):
         return True
-    return old != new and _heartbeat_due(now, interval, heartbeat, uid)
+    return old != new and beat_between(now - interval, now, heartbeat, uid)
 
 
 def meaning(status: KubeModel) -> object:
@@ -95,10 +95,3 @@ def _said(condition: Condition) -> tuple[str, str]:
         return condition.reason, re.sub(r"\d+", "#", condition.message)
     # Whether a threshold is held back just now is no news about its delivery.
     return (Reason.RECORDED if condition.reason in (Reason.HELD, Reason.RENDERED) else condition.reason), ""
-
-
-def _heartbeat_due(now: float, interval: float, heartbeat: float, uid: str) -> bool:
-    if heartbeat <= 0:
-        return False
-    phase = zlib.crc32(uid.encode()) % 1000 / 1000 * heartbeat
-    return (now + phase) // heartbeat != (now - interval + phase) // heartbeat

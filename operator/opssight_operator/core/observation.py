@@ -120,12 +120,21 @@ class QueryObservation:
     volume: FloatArray | None = None  # [time, series] aligned to ``judged``; None without a guard
 
 
+class ScoreArrival(Enum):
+    """How the exported scores of a detector are found in Prometheus."""
+
+    ARRIVED = "arrived"
+    RENAMED = "renamed"  # with exported_namespace in the place of namespace
+    MISSING = "missing"
+
+
 @dataclass(frozen=True, slots=True)
 class DetectorObservation:
-    """Everything an AnomalyDetector's decision rests on."""
+    """Everything an AnomalyDetector's decision rests on; ``scores`` is None when they were not asked for."""
 
     queries: tuple[QueryObservation, ...]
     rule: RuleObservation = RuleObservation()
+    scores: ScoreArrival | None = None
     learned: Mapping[str, Learned] = field(default_factory=dict)  # by query, what is kept since the last evaluation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -42,3 +43,11 @@ def pause_asked(retry_after: str, now: float) -> float:
 def on_grid(seconds: float, step: float) -> float:
     """The newest instant of the grid of ``step`` (multiples of it since the epoch) at or before ``seconds``."""
     return math.floor(seconds / step + _ROUNDING) * step
+
+
+def beat_between(earlier: float, later: float, heartbeat: float, uid: str) -> bool:
+    """Whether a beat, one each ``heartbeat`` seconds with its phase from ``uid``, lies between; 0 never beats."""
+    if heartbeat <= 0:
+        return False
+    phase = zlib.crc32(uid.encode()) % 1000 / 1000 * heartbeat
+    return (later + phase) // heartbeat != (earlier + phase) // heartbeat

@@ -20,6 +20,7 @@ from ..core.observation import DetectorObservation, Frame, QueryObservation, Rul
 from ..core.plan import Plan
 from ..core.scheduling import phase
 from ..core.science import detector_for, policy_for
+from ..core.score_arrival import arrival_due
 from ..core.timing import seconds_of
 from ..core.verify import settled_seconds
 from ..core.windows import DetectorWindows, detector_windows
@@ -27,6 +28,7 @@ from ..errors import OpsSightError, PrometheusOverloaded, TooMuchData
 from ..settings import Settings
 from .owned_rules import observe_rule, owner_of
 from .ports import MetricSource, Ports
+from .scores import observe_scores
 
 SHARES = (1.0, 0.5, 0.25)  # of the training window, tried in turn while Prometheus says that it is too heavy
 
@@ -76,7 +78,18 @@ async def _gather(
                 raise
         else:
             break
-    return windows, DetectorObservation(queries, rule)
+    scores = None
+    owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
+    if rule.loaded and arrival_due(
+        resource.status.conditions,
+        ports.telemetry.scores_exported_for(owner),
+        now,
+        windows.interval,
+        settings,
+        owner.uid,
+    ):
+        scores = await observe_scores(resource, source, now)
+    return windows, DetectorObservation(queries, rule, scores)
 
 
 async def _rule(resource: AnomalyDetector, source: MetricSource, now: float, ports: Ports) -> RuleObservation:

@@ -166,6 +166,10 @@ class Telemetry(Protocol):
         """Forget the gauges of a resource that is gone."""
         ...
 
+    def scores_exported_for(self, owner: Owner) -> float:
+        """Seconds since when scores of this resource are exported without a break; 0 when there are none."""
+        ...
+
 
 class Compute(Protocol):
     """Somewhere to run numpy and models off the event loop."""

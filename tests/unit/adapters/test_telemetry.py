@@ -76,6 +76,20 @@ def test_what_is_gone_is_absent_and_never_zero(accept: str) -> None:
     assert not {name for name, _ in RESOURCE_GAUGES} & set(read(telemetry, accept))
 
 
+def test_scores_are_exported_for_as_long_as_there_was_no_run_without_any() -> None:
+    clock = [100.0]
+    telemetry = Telemetry(clock=lambda: clock[0])
+    score, value = Gauge(SCORE_GAUGE, {"n": "1"}, 1.0), Gauge(EXPECTED_GAUGE, {"n": "1"}, 7.0)
+    seen = []
+    for gauges in ((value,), (score, value), (score,), (), (score,)):
+        telemetry.set_gauges(an_owner(), gauges)
+        clock[0] += 60
+        seen.append(telemetry.scores_exported_for(an_owner()))
+    assert seen == [0, 60, 120, 0, 60]
+    telemetry.clear_all()
+    assert telemetry.scores_exported_for(an_owner()) == 0
+
+
 @given(st.dictionaries(st.text(min_size=1).filter(lambda s: s != "__name__"), st.text(), max_size=5))
 @settings(deadline=None, max_examples=60)
 def test_any_label_value_arrives_as_it_was(labels: dict[str, str]) -> None:

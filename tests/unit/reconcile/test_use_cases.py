@@ -126,9 +126,20 @@ class Targets:
         raise AssertionError("a use case writes nothing")
 
 
+@dataclass
+class Telemetry:
+    """How long scores have been exported."""
+
+    exported_for: float = 0.0
+
+    def scores_exported_for(self, owner: Owner) -> float:
+        return self.exported_for
+
+
 def ports(
     prometheus: Prometheus,
     *,
+    exported_for: float = 0.0,
     rules: Rules | None = None,
     error: OpsSightError | None = None,
     targets: Targets | None = None,
@@ -139,7 +150,7 @@ def ports(
         rules=rules or Rules(),  # type: ignore[arg-type]
         status=unused,
         recorder=unused,
-        telemetry=unused,
+        telemetry=Telemetry(exported_for),  # type: ignore[arg-type]
         compute=Inline(),
         targets=targets or Targets(),
         documents=unused,
@@ -335,6 +346,40 @@ async def test_a_rule_that_is_not_loaded_is_looked_at_in_each_run() -> None:
         plan = await anomaly_detector.reconcile(detector, NOW + 30 * run, given, SETTINGS)
         detector = detector.model_copy(update={"status": plan.status})
     assert len(rules.asked) == 5
+
+
+HOUR = 3600.0
+AS_THEY_ARE = 'count(opssight_anomaly_score{namespace="shop",detector="checkout-latency"})'
+RENAMED = AS_THEY_ARE.replace("namespace=", "exported_namespace=")
+# exported for, what Prometheus has of the scores, questions, what RuleLoaded says
+SCORES: dict[str, tuple[float, str | None, list[str], str, str]] = {
+    "scores that are too young to have been scraped": (60.0, None, [], "Loaded", ""),
+    "scores that come back": (HOUR, AS_THEY_ARE, [AS_THEY_ARE], "Loaded", "has loaded the group"),
+    "scores without honorLabels": (HOUR, RENAMED, [AS_THEY_ARE, RENAMED], "ScoresNotScraped", "exported_namespace in"),
+    "scores that nobody scrapes": (HOUR, None, [AS_THEY_ARE, RENAMED], "ScoresNotScraped", "not scraped, or without"),
+}
+
+
+@pytest.mark.parametrize("sentence", SCORES)
+async def test_an_alert_that_is_loaded_is_asked_for_its_scores(sentence: str) -> None:
+    exported_for, there, questions, reason, words = SCORES[sentence]
+    detector = a_detector(alert={})
+    rule = detector_rule(detector)
+    assert rule is not None
+    series: dict[str, Callable[[Any], Any]] = {"latency_p99{service=a}": wave}
+    if there is not None:
+        series[there + "{}"] = wave
+    prometheus = Prometheus(series, loaded=a_loaded_rule(rule).loaded or ())
+    given = ports(
+        prometheus,
+        rules=Rules(RuleObservation(RuleObjectState.OURS, rule.digest, rule.groups)),
+        exported_for=exported_for,
+    )
+    plan = await anomaly_detector.reconcile(detector, NOW, given, SETTINGS)
+    assert [expr for expr, *_ in prometheus.asked[1:]] == questions
+    assert said(plan)["RuleLoaded"] == ("True" if reason == "Loaded" else "False", reason)
+    assert words in plan.status.conditions[3].message
+    assert said(plan)["Ready"] == ("True", "Reconciled")
 
 
 REFUSED = {

@@ -1,0 +1,45 @@
+"""The pages of the documentation as tests read them: one parser of their blocks, one list of what they may call."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+FENCE = re.compile(
+    r"^(?:<!-- not run: (?P<why>[^>]+) -->\n)?(?P<indent> *)```(?P<kind>\w*)\n(?P<text>.*?)^(?P=indent)```$",
+    re.DOTALL | re.MULTILINE,
+)
+MAKE_TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page; ``why`` says for what it is not run."""
+
+    page: str
+    kind: str
+    text: str
+    why: str | None
+
+    @property
+    def values(self) -> bool:
+        """Whether it is values of the chart, not an object."""
+        return self.kind == "yaml" and "kind" not in yaml.safe_load(self.text)
+
+    def commands(self) -> list[str]:
+        """Its commands, each on one line; comments and empty lines are none."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def blocks_of(path: Path) -> Iterator[Block]:
+    """The fenced blocks of a page, from the top."""
+    for found in FENCE.finditer(path.read_text()):
+        text = textwrap.dedent(found["text"]) if found["indent"] else found["text"]
+        yield Block(str(path.relative_to(ROOT)), found["kind"], text, found["why"])
