@@ -20,21 +20,29 @@ RULES: dict[str, dict[str, Any]] = {
 POD = 'namespace="opssight-system",job="opssight-operator",instance="a"'
 OTHER = POD.replace('"a"', '"b"')
 REPORT = f'{POD.replace("opssight-system", "shop")},report="morning"'
-LENGTH = 180  # minutes of every series
+LENGTH = 360  # minutes of every series
 AT = "2h30m"
+LATE = "5h30m"  # for what happens once an hour
 
 
 @dataclass(frozen=True)
 class Case:
-    """Series as promtool writes them, and how many of the alert fire after two and a half hours."""
+    """Series as promtool writes them, and how many of the alert fire after ``at``."""
 
     alert: str
     series: dict[str, str]
     firing: int
+    at: str = AT
 
 
 def total(outcome: str, per_minute: float, kind: str = "AnomalyDetector", pod: str = POD) -> dict[str, str]:
     return {f'opssight_reconcile_total{{{pod},kind="{kind}",outcome="{outcome}"}}': f"0+{per_minute}x{LENGTH}"}
+
+
+def hourly(outcome: str, hours: int) -> dict[str, str]:
+    """One run an hour that ends so, for some hours, and none after them."""
+    values = " ".join(f"{runs}x59" for runs in range(hours)) + f" {hours}x{LENGTH - 60 * hours}"
+    return {f'opssight_reconcile_total{{{POD},kind="ThresholdPolicy",outcome="{outcome}"}}': values}
 
 
 def constant(metric: str, value: float, labels: str = POD) -> dict[str, str]:
@@ -71,6 +79,9 @@ BUILD = constant("opssight_build_info", 1)
 CASES = {
     "nobody leads": Case("OpsSightNoLeader", constant("opssight_leader", 0), 1),
     "nobody is there": Case("OpsSightNoLeader", {}, 1),
+    "another release leads, and this one is dead": Case(
+        "OpsSightNoLeader", constant("opssight_leader", 1, 'namespace="other",job="o",instance="c"'), 1
+    ),
     "one of two leads": Case("OpsSightNoLeader", LEADS | constant("opssight_leader", 0, OTHER), 0),
     "two lead": Case("OpsSightSeveralLeaders", ONE_SHARD | LEADS | constant("opssight_leader", 1, OTHER), 1),
     "one leads and one stands by": Case("OpsSightSeveralLeaders", LEADS | constant("opssight_leader", 0, OTHER), 0),
@@ -136,6 +147,15 @@ CASES = {
     "a slow source": Case("OpsSightSourceSlow", durations({"10": 2, "30": 10, "+Inf": 10}), 1),
     "a quick source": Case("OpsSightSourceSlow", durations({"0.1": 10, "10": 10, "+Inf": 10}), 0),
     "a query that does not parse": Case("OpsSightResourcesNeedTheirOwner", total("InvalidQuery", 1), 1),
+    "a policy that cannot run, once an hour": Case(
+        "OpsSightResourcesNeedTheirOwner", hourly("InvalidSpec", hours=6), 1, at=LATE
+    ),
+    "a typo that was corrected at once": Case(
+        "OpsSightResourcesNeedTheirOwner", total("InvalidQuery", 0) | hourly("InvalidSpec", hours=1), 0
+    ),
+    "a typo that was corrected four hours ago": Case(
+        "OpsSightResourcesNeedTheirOwner", hourly("InvalidSpec", hours=1), 0, at=LATE
+    ),
     "more episodes than predicted": Case("OpsSightThresholdMissesItsPromise", outcome(7), 1),
     "fewer episodes than predicted": Case("OpsSightThresholdMissesItsPromise", outcome(0), 1),
     "as many episodes as predicted": Case("OpsSightThresholdMissesItsPromise", outcome(6), 0),
@@ -164,7 +184,7 @@ def verdict(folder: Path, case: Case, tool: str = "promtool") -> str:
                 "interval": "1m",
                 "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
                 "promql_expr_test": [
-                    {"expr": query, "eval_time": AT, "exp_samples": [{"labels": "{}", "value": case.firing}]}
+                    {"expr": query, "eval_time": case.at, "exp_samples": [{"labels": "{}", "value": case.firing}]}
                 ],
             }
         ],

@@ -209,6 +209,8 @@ REFUSED = {
     "a source without an address": ("metricsSource.create=true", "url"),
     "a digest that is none": ("image.digest=sha256:12", "digest"),
     "a privileged port": ("metrics.port=80", "metrics.port"),
+    "alerts on metrics that nobody scrapes": ("prometheusRule.enabled=true", "serviceMonitor.enabled"),
+    "matchers that are none": ("prometheusRule.enabled=true,prometheusRule.selector=own", "prometheusRule.selector"),
     "a namespace that cannot be": ("rbac.namespaces={Shop}", "rbac.namespaces"),
 }
 
@@ -245,7 +247,8 @@ def test_scores_keep_their_own_namespace_label() -> None:
 
 def test_the_alerts_of_a_release_are_those_of_the_file_with_the_platforms_labels() -> None:
     documents = rendered(
-        "--set", "prometheusRule.enabled=true,prometheusRule.alertLabels.team=sre,prometheusRule.runbookUrl=https://r"
+        "--set",
+        "serviceMonitor.enabled=true,prometheusRule.enabled=true,prometheusRule.alertLabels.team=sre,prometheusRule.runbookUrl=https://r",
     )
     file = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
     rules = [rule for group in one(documents, "PrometheusRule")["spec"]["groups"] for rule in group["rules"]]
@@ -286,6 +289,23 @@ def test_every_value_that_is_off_or_empty_by_default_is_set_in_some_golden() -> 
     off = {path for path, value in leaves(default) if value in ("", False, [], {})} - PLAIN
     given = {path for values in SETS for path, _ in leaves(yaml.safe_load(values.read_text()))}
     assert not {path for path in off if not any(f"{one}.".startswith(f"{path}.") for one in given)}
+
+
+MISSING_LEADER = {
+    "the usual release": ("serviceMonitor.enabled=true", 'namespace="opssight-system",job="opssight-operator"'),
+    "a release of another name": (
+        "serviceMonitor.enabled=true,fullnameOverride=sight",
+        'namespace="opssight-system",job="sight"',
+    ),
+    "a scrape of their own": ('prometheusRule.selector=job="own"', 'job="own"'),
+}
+
+
+@pytest.mark.parametrize(("values", "matchers"), MISSING_LEADER.values(), ids=MISSING_LEADER)
+def test_a_missing_leader_is_looked_for_in_this_release_alone(values: str, matchers: str) -> None:
+    documents = rendered("--set", f"prometheusRule.enabled=true,{values}")
+    rules = one(documents, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    assert rules[0]["expr"] == f"absent(opssight_leader{{{matchers}}} == 1)"
 
 
 def test_a_budget_never_blocks_the_drain_of_a_single_replica() -> None:
