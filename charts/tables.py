@@ -123,8 +123,11 @@ def _bounds(described: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def schema() -> str:
-    """values.schema.json with the settings of the operator in it."""
+    """values.schema.json with the settings of the operator and the names of its alerts in it."""
     document = json.loads((CHART / "values.schema.json").read_text())
+    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["groups"]
+    names = [rule["alert"] for group in alerts for rule in group["rules"]]
+    document["properties"]["prometheusRule"]["properties"]["disabled"]["items"] = {"enum": names}
     document["properties"]["settings"] = settings_schema()
     return json.dumps(document, indent=2) + "\n"
 

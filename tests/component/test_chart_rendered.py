@@ -211,6 +211,7 @@ REFUSED = {
     "a privileged port": ("metrics.port=80", "metrics.port"),
     "alerts on metrics that nobody scrapes": ("prometheusRule.enabled=true", "serviceMonitor.enabled"),
     "matchers that are none": ("prometheusRule.enabled=true,prometheusRule.selector=own", "prometheusRule.selector"),
+    "an alert that there is not": ("prometheusRule.disabled={OpsSightNoLeeder}", "prometheusRule.disabled"),
     "a namespace that cannot be": ("rbac.namespaces={Shop}", "rbac.namespaces"),
 }
 
@@ -306,6 +307,122 @@ def test_a_missing_leader_is_looked_for_in_this_release_alone(values: str, match
     documents = rendered("--set", f"prometheusRule.enabled=true,{values}")
     rules = one(documents, "PrometheusRule")["spec"]["groups"][0]["rules"]
     assert rules[0]["expr"] == f"absent(opssight_leader{{{matchers}}} == 1)"
+
+
+def test_single_alerts_can_be_left_out() -> None:
+    file = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["groups"]
+    load = [rule["alert"] for group in file if group["name"] == "opssight-load" for rule in group["rules"]]
+    disabled = ",".join([*load, "OpsSightDefect"])
+    documents = rendered(
+        "--set", f"serviceMonitor.enabled=true,prometheusRule.enabled=true,prometheusRule.disabled={{{disabled}}}"
+    )
+    groups = one(documents, "PrometheusRule")["spec"]["groups"]
+    assert [group["name"] for group in groups] == [g["name"] for g in file if g["name"] != "opssight-load"]
+    left = {rule["alert"] for group in groups for rule in group["rules"]}
+    assert left == {rule["alert"] for group in file for rule in group["rules"]} - {*load, "OpsSightDefect"}
+
+
+def test_a_platform_may_choose_the_user_of_the_pods() -> None:
+    null = ",".join(f"podSecurityContext.{field}=null" for field in ("runAsUser", "runAsGroup", "fsGroup"))
+    pod = one(rendered("--set", null), "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_pods_do_not_change_with_the_version_of_the_chart() -> None:
+    deployment = one(rendered(), "Deployment")
+    assert "helm.sh/chart" in deployment["metadata"]["labels"]
+    assert "helm.sh/chart" not in deployment["spec"]["template"]["metadata"]["labels"]
+
+
+def test_an_annotation_of_every_object_is_on_every_object() -> None:
+    switches = ("serviceMonitor", "prometheusRule", "networkPolicy", "dashboards")
+    chosen = [f"{name}.enabled=true" for name in switches] + ["replicas=2", "rbac.scope=namespaced"]
+    source = "metricsSource.create=true,metricsSource.spec.url=http://p:9090"
+    own = "service.annotations.a=b,serviceAccount.annotations.a=b,dashboards.annotations.a=b,deploymentAnnotations.a=b"
+    documents = rendered("--set", ",".join([*chosen, source, own, "commonAnnotations.team=sre"]))
+    assert {d["kind"] for d in documents if d["metadata"].get("annotations", {}).get("team") != "sre"} == set()
+    both = {d["kind"] for d in documents if d["metadata"]["annotations"].get("a") == "b"}
+    assert both == {"Service", "ServiceAccount", "ConfigMap", "Deployment"}
+
+
+# what is set, and where it is found: kind, path, value
+PLACED: dict[str, tuple[str, str, str, Any]] = {
+    "where ServiceMonitors are looked for": (
+        "serviceMonitor.enabled=true,serviceMonitor.namespace=monitoring",
+        "ServiceMonitor",
+        "metadata.namespace",
+        "monitoring",
+    ),
+    "labels of the Service on samples": (
+        "serviceMonitor.enabled=true,serviceMonitor.targetLabels={team}",
+        "ServiceMonitor",
+        "spec.targetLabels",
+        ["team"],
+    ),
+    "TLS in front of the port": (
+        "serviceMonitor.enabled=true,serviceMonitor.scheme=https,serviceMonitor.tlsConfig.serverName=o",
+        "ServiceMonitor",
+        "spec.endpoints.0.tlsConfig",
+        {"serverName": "o"},
+    ),
+    "where rules are looked for": (
+        "serviceMonitor.enabled=true,prometheusRule.enabled=true,prometheusRule.namespace=monitoring",
+        "PrometheusRule",
+        "metadata.namespace",
+        "monitoring",
+    ),
+    "a label of the Service": ("service.labels.team=sre", "Service", "metadata.labels.team", "sre"),
+    "the port of a DNS server": (
+        "networkPolicy.enabled=true,networkPolicy.dnsPorts={5353}",
+        "NetworkPolicy",
+        "spec.egress.0.ports.0",
+        {"protocol": "UDP", "port": 5353},
+    ),
+    "history": ("revisionHistoryLimit=0", "Deployment", "spec.revisionHistoryLimit", 0),
+    "a strategy": ("updateStrategy.type=Recreate", "Deployment", "spec.strategy", {"type": "Recreate"}),
+    "a patient probe": (
+        "probes.startup.failureThreshold=300",
+        "Deployment",
+        "spec.template.spec.containers.0.startupProbe.failureThreshold",
+        300,
+    ),
+    "a runtime class": ("runtimeClassName=gvisor", "Deployment", "spec.template.spec.runtimeClassName", "gvisor"),
+    "a scheduler": ("schedulerName=own", "Deployment", "spec.template.spec.schedulerName", "own"),
+    "a DNS policy": ("dnsPolicy=Default", "Deployment", "spec.template.spec.dnsPolicy", "Default"),
+    "DNS settings": (
+        "dnsConfig.searches={example.com}",
+        "Deployment",
+        "spec.template.spec.dnsConfig",
+        {"searches": ["example.com"]},
+    ),
+    "a host by hand": (
+        "hostAliases[0].ip=10.0.0.1",
+        "Deployment",
+        "spec.template.spec.hostAliases",
+        [{"ip": "10.0.0.1"}],
+    ),
+    "a container before": (
+        "initContainers[0].name=wait",
+        "Deployment",
+        "spec.template.spec.initContainers",
+        [{"name": "wait"}],
+    ),
+    "a container beside": (
+        "extraContainers[0].name=proxy",
+        "Deployment",
+        "spec.template.spec.containers.1",
+        {"name": "proxy"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "kind", "path", "value"), PLACED.values(), ids=PLACED)
+def test_what_a_platform_needs_has_its_place(values: str, kind: str, path: str, value: Any) -> None:
+    node: Any = one(rendered("--set", values), kind)
+    for step in path.split("."):
+        node = node[int(step)] if step.isdigit() else node[step]
+    assert node == value
 
 
 def test_a_budget_never_blocks_the_drain_of_a_single_replica() -> None:

@@ -46,6 +46,11 @@ opssight.dev/shard: {{ .shard | quote }}
 
 {{- define "opssight.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "opssight.podLabels" . }}
+{{- end -}}
+
+{{/* Those of the pods: without the version of the chart, so that a new chart of the same operator restarts nothing. */}}
+{{- define "opssight.podLabels" -}}
 {{ include "opssight.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -53,6 +58,14 @@ app.kubernetes.io/part-of: opssight
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* The annotations of an object, or nothing. Called with (dict "root" $ "own" map). */}}
+{{- define "opssight.annotations" -}}
+{{- with merge (dict) (.own | default dict) .root.Values.commonAnnotations -}}
+annotations:
+{{ toYaml . | indent 2 }}
+{{- end -}}
 {{- end -}}
 
 {{- define "opssight.image" -}}
