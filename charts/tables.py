@@ -26,6 +26,8 @@ MADE_BY_THE_CHART = frozenset(
         "lease_name",
         "shards",
         "shard",
+        "write_rules",
+        "pattern_reports",
     }
 )
 """Settings that follow from other values, or from the pod."""
@@ -134,11 +136,15 @@ def schema() -> str:
 
 def permissions_table() -> str:
     """What the operator may do, as a Markdown table."""
-    rows = ["| where | what | verbs | why |", "|---|---|---|---|"]
+    rows = ["| where | what | verbs | why | switched off by |", "|---|---|---|---|---|"]
+    switches = {None: "", "write_rules": "`delivery.writeRules`", "pattern_reports": "`patternReports.enabled`"}
     for permission in PERMISSIONS:
         where = "its own namespace" if permission.scope == "operator" else "every watched namespace"
         if place(permission, namespaced=True) in ("cluster", None):
             where = "the cluster"
         what = f"{permission.resource}.{permission.group}".removesuffix(".")
-        rows.append(f"| {where} | `{what}` | {', '.join(permission.verbs)} | {permission.why} |")
+        rows.append(
+            f"| {where} | `{what}` | {', '.join(permission.verbs)} | {permission.why} "
+            f"| {switches[permission.feature]} |"
+        )
     return "\n".join(rows)

@@ -14,6 +14,7 @@ from .adapters.kubernetes import KubeApi, connect
 from .adapters.kubernetes.access import describe, missing_permissions
 from .adapters.kubernetes.client import own_account
 from .adapters.kubernetes.failures import ApiFailure
+from .adapters.kubernetes.permissions import features_of
 from .adapters.lease import Lease
 from .adapters.logs import configure
 from .adapters.loop_lag import watch_loop
@@ -102,6 +103,7 @@ class Operator:
                     self.api,
                     namespaces=self.settings.namespaces,
                     operator_namespace=self.settings.operator_namespace,
+                    features=features_of(self.settings),
                 )
                 why = describe(missing) if missing else ""
             except OpsSightError as error:

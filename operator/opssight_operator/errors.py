@@ -4,7 +4,8 @@ OpsSightError
 ├── SpecError            the resource asks for something that cannot be; tried again at the next generation
 │   ├── InvalidSpec          a field (or two fields together) that the schema could not refuse
 │   ├── InvalidQuery         PromQL that does not parse, or that Prometheus refuses as bad input
-│   └── NotAllowed           the source does not serve this namespace, or the query reaches outside it
+│   └── NotAllowed           the source does not serve this namespace, the query reaches outside it,
+│   │                        or the operator runs without the right that this needs
 ├── DataError            the data cannot answer; the last good threshold is held, tried again next period
 │   ├── NoData               the query has no samples in the window
 │   ├── InsufficientHistory  fewer samples, or a shorter span, than the model needs
@@ -59,7 +60,7 @@ class InvalidQuery(SpecError):
 
 
 class NotAllowed(SpecError):
-    """The source does not serve this namespace, or the query reaches outside of it."""
+    """The source or the operator may not do this for the namespace, or the query reaches outside of it."""
 
 
 class DataError(OpsSightError):

@@ -17,6 +17,7 @@ from .adapters.kubernetes import KubeApi, PrometheusRules, Statuses
 from .adapters.kubernetes.documents import ConfigMaps
 from .adapters.kubernetes.lookout import Lookout
 from .adapters.kubernetes.lookups import Lookups
+from .adapters.kubernetes.no_rules import NoRules
 from .adapters.kubernetes.patches import PatchTargets
 from .adapters.kubernetes.shared_rules import SharedRules
 from .adapters.pauses import pause
@@ -67,7 +68,7 @@ class Leading:
         recorder = EventRecorder(api, controller=EVENT_CONTROLLER, instance=identity, namespaces=settings.namespaces)
         ports = Ports(
             sources=self._sources,
-            rules=PrometheusRules(api),
+            rules=PrometheusRules(api) if settings.write_rules else NoRules(),
             status=Statuses(api),
             recorder=recorder,
             telemetry=telemetry,
@@ -75,7 +76,7 @@ class Leading:
             targets=PatchTargets(api),
             documents=ConfigMaps(api),
             lookout=Lookout(api),
-            shared_rules=SharedRules(api),
+            shared_rules=SharedRules(api) if settings.write_rules else NoRules(),
             models=ModelMemory(settings.model_bytes),
         )
         self._runtime = Runtime(ports, self._sources, telemetry, settings)

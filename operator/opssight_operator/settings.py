@@ -46,6 +46,8 @@ class Settings:
     renew_seconds: float = bounded(4.0, 0.1)
     shutdown_seconds: float = 8.0  # what a graceful stop may take
     allow_patch: bool = False  # whether mode Patch may change rules that are not ours
+    write_rules: bool = True  # off: no right to PrometheusRules is needed, and no rule is read or written
+    pattern_reports: bool = True  # off: no right to ConfigMaps is needed, and no report is made
     fetch_threads: int = bounded(8, 1)  # at most, of one MetricsSource, however high its limits.concurrency
     compute_threads: int = bounded(2, 1)
     max_concurrent_reconciles: int = bounded(16, 1)

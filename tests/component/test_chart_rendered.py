@@ -82,6 +82,24 @@ def test_a_namespaced_install_has_no_clusterwide_right_but_to_sources() -> None:
     assert settings_of(documents).namespaces == ("shop", "payments")
 
 
+@pytest.mark.parametrize("scope", ["cluster", "namespaced"])
+@pytest.mark.parametrize(
+    ("value", "setting", "resource"),
+    [
+        ("patternReports.enabled", "pattern_reports", "configmaps"),
+        ("delivery.writeRules", "write_rules", "prometheusrules"),
+    ],
+)
+def test_what_is_switched_off_has_no_right_in_any_role(scope: str, value: str, setting: str, resource: str) -> None:
+    def granted(switch: str) -> set[str]:
+        documents = rendered("--set", f"rbac.scope={scope},rbac.aggregate.enabled=false,{value}={switch}")
+        assert getattr(settings_of(documents), setting) is (switch == "true")
+        roles = [document for document in documents if document["kind"] in ("ClusterRole", "Role")]
+        return {name for role in roles for rule in role["rules"] for name in rule["resources"]}
+
+    assert granted("true") - granted("false") == {resource}
+
+
 def test_a_namespaced_install_without_a_list_watches_its_own_namespace() -> None:
     assert settings_of(rendered("--set", "rbac.scope=namespaced")).namespaces == ("opssight-system",)
 

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from opssight_operator.adapters.kubernetes.manifests import texts
-from opssight_operator.adapters.kubernetes.permissions import PERMISSIONS, place, rules
+from opssight_operator.adapters.kubernetes.permissions import (
+    FEATURES,
+    PERMISSIONS,
+    Feature,
+    features_of,
+    needed,
+    place,
+    rules,
+)
+from opssight_operator.settings import Settings
 
 
 def test_the_manifests_are_generated_from_the_permissions() -> None:
@@ -39,5 +50,22 @@ def test_config_maps_are_read_by_name_alone():
         if "configmaps" in rule["resources"]:
             assert rule["verbs"] == ["get", "create", "patch", "delete"]
     assert [rule["verbs"] for rule in rules("cluster") if "events" in rule["resources"]] == [
-        ["create", "patch", "list"]
+        ["create", "patch"],
+        ["list"],
     ]
+
+
+WITHOUT = {
+    "no reports: nothing in ConfigMaps": ("pattern_reports", {"configmaps"}),
+    "no rules: nothing in PrometheusRules": ("write_rules", {"prometheusrules"}),
+}
+
+
+@pytest.mark.parametrize(("feature", "gone"), WITHOUT.values(), ids=WITHOUT)
+def test_what_is_switched_off_needs_no_right(feature: str, gone: set[str]) -> None:
+    def resources(features: tuple[Feature, ...]) -> set[str]:
+        return {permission.resource for permission in needed(features)}
+
+    left = features_of(Settings.from_environment({f"OPSSIGHT_{feature.upper()}": "false"}))
+    assert resources(FEATURES) - resources(left) == gone
+    assert features_of(Settings()) == FEATURES

@@ -103,7 +103,10 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.SUSPENDED: "spec.suspend is true: nothing is queried, and rules and thresholds stay as they are.",
     Reason.INVALID_SPEC: "A field, or two fields together, asks for something impossible; the message names it.",
     Reason.INVALID_QUERY: "A PromQL expression does not parse, or Prometheus refuses it as bad input.",
-    Reason.NOT_ALLOWED: "The source does not serve this namespace, or a query reaches for another namespace.",
+    Reason.NOT_ALLOWED: (
+        "The source does not serve this namespace, a query reaches for another one, or the operator runs without the "
+        "right that this needs."
+    ),
     Reason.NO_DATA: "The query returned no samples in the window.",
     Reason.INSUFFICIENT_HISTORY: "There are samples, but fewer or over a shorter time than asked for.",
     Reason.TOO_MANY_SERIES: "The query returned more series than the source's limits.maxSeries.",

@@ -14,7 +14,8 @@ REMEDY: dict[Reason, str] = {
     Reason.INVALID_QUERY: "Try the expression in Prometheus and correct it; the resource is tried again at once.",
     Reason.NOT_ALLOWED: (
         "Ask the owner of the MetricsSource to add the namespace to spec.tenancy.allowedNamespaces, or take the "
-        "matcher that reaches out of the namespace from the query."
+        "matcher that reaches out of the namespace from the query. Where the message names a value of the chart, ask "
+        "whoever runs the operator."
     ),
     Reason.NO_DATA: (
         "Run the expression in Prometheus over the window. Empty there too: a metric or label has another name, or its "

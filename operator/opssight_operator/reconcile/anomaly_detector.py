@@ -21,6 +21,7 @@ from ..core.plan import Plan
 from ..core.scheduling import phase
 from ..core.science import detector_for, policy_for
 from ..core.score_arrival import arrival_due
+from ..core.switches import check_may_write_rules
 from ..core.timing import seconds_of
 from ..core.verify import settled_seconds
 from ..core.windows import DetectorWindows, detector_windows
@@ -64,6 +65,7 @@ async def _gather(
     # An impossible spec is refused before anything is asked.
     windows_at = partial(detector_windows, spec, now, open_since, settings, place=phase(resource.metadata.uid, 1.0))
     windows_at()
+    check_may_write_rules("spec.alert", wanted=spec.alert is not None, settings=settings)
     detector_for(spec)
     for query in spec.queries:
         policy_for(query)

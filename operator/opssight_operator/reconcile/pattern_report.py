@@ -28,6 +28,7 @@ from ..core.report_incidents import AlertsSeen
 from ..core.report_journal import DetectorSeen, Journal, WarningEvent, loaded, with_anomalies, with_events
 from ..core.report_plan import ReportObservation, evaluate, writes_down
 from ..core.report_schedule import DueReport, timetable
+from ..core.switches import check_may_report
 from ..core.timing import on_grid
 from ..errors import OpsSightError
 from ..settings import Settings
@@ -40,6 +41,7 @@ async def reconcile(resource: PatternReport, now: float, ports: Ports, settings:
     if resource.spec.suspend:
         return suspended_plan(resource, now)
     try:
+        check_may_report(settings)
         table = timetable(resource, now, settings.report_min_interval_seconds)
         observation = await _gather(resource, table.due, now, ports, settings)
         return await ports.compute.run(partial(evaluate, resource, observation, table, now, settings))

@@ -20,6 +20,7 @@ from ..core.plan import Plan
 from ..core.policy_plan import evaluate
 from ..core.science import check_time_zone, guards_for
 from ..core.seasonal import check_seasonal
+from ..core.switches import check_may_write_rules
 from ..core.targets import Target
 from ..core.windows import HistoryWindow, history_window
 from ..errors import DataError, OpsSightError, SpecError, TooMuchData
@@ -56,6 +57,8 @@ async def _gather(
     check_time_zone(spec.alert.time_zone)
     check_exclude(spec)
     check_seasonal(spec)
+    mode = spec.delivery.mode
+    check_may_write_rules(f"delivery.mode {mode}", wanted=mode != "Recommend", settings=settings)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
     owner = owner_of("ThresholdPolicy", API_VERSION, resource.metadata)
     rule = await observe_place(resource, owner, source, ports)

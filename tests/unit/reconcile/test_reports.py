@@ -137,6 +137,14 @@ async def test_without_events_and_detectors_nothing_is_looked_at_until_it_is_due
     assert operator.world.documents == {}
 
 
+async def test_where_reports_are_switched_off_the_resource_says_so_and_no_config_map_is_touched():
+    operator = Operator(a_world(SLOW, pattern_reports=False), a_report())
+    plan = await operator.look(TUESDAY + 3)
+    assert ready(plan) == ("False", "NotAllowed")
+    assert "patternReports.enabled" in plan.status.conditions[0].message
+    assert operator.world.documents == {}
+
+
 async def test_a_report_is_made_when_it_is_due():
     operator = Operator(a_world(SLOW), a_report())
     operator.world.warnings = (WARNING,)

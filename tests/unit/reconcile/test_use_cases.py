@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from builders import NOW, a_detector, a_loaded_rule, a_policy, a_source, labels_of
+from opssight_operator.adapters.kubernetes.no_rules import NoRules
+from opssight_operator.api.anomaly_detector import AnomalyDetector
 from opssight_operator.api.metrics_source import MetricsSource
 from opssight_operator.core.observation import (
     Frame,
@@ -431,6 +433,24 @@ async def test_an_api_server_that_is_down_holds_everything() -> None:
     plan = await threshold_policy.reconcile(a_policy(mode="Record"), NOW, given, SETTINGS)
     assert said(plan)["Ready"] == ("Unknown", "KubernetesUnavailable")
     assert plan.retry_after == SETTINGS.backoff_seconds
+
+
+WITHOUT_RULES = {
+    "a detector with an alert": (a_detector(alert={}), "NotAllowed"),
+    "a detector that only scores": (a_detector(), "Reconciled"),
+    "a policy that records": (a_policy(mode="Record"), "NotAllowed"),
+    "a policy that recommends": (a_policy(), "Reconciled"),
+}
+
+
+@pytest.mark.parametrize(("resource", "reason"), WITHOUT_RULES.values(), ids=WITHOUT_RULES)
+async def test_without_the_right_to_rules_it_is_said_who_wants_one(resource: Any, reason: str) -> None:
+    prometheus = Prometheus({"latency_p99{service=a}": wave, "error_ratio{service=a}": wave})
+    given = replace(ports(prometheus), rules=NoRules(), shared_rules=NoRules())
+    use_case: Any = anomaly_detector if isinstance(resource, AnomalyDetector) else threshold_policy
+    plan = await use_case.reconcile(resource, NOW, given, Settings(write_rules=False))
+    assert said(plan)["Ready"][1] == reason
+    assert ("delivery.writeRules" in plan.status.conditions[0].message) == (reason == "NotAllowed")
 
 
 async def test_too_many_points_are_refused_with_a_way_out() -> None:

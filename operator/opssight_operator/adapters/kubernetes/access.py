@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from .client import KubeApi
-from .permissions import PERMISSIONS, Permission, place
+from .permissions import FEATURES, Feature, Permission, needed, place
 
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 async def missing_permissions(
-    api: KubeApi, *, namespaces: tuple[str, ...], operator_namespace: str
+    api: KubeApi, *, namespaces: tuple[str, ...], operator_namespace: str, features: Collection[Feature] = FEATURES
 ) -> list[tuple[Permission, str, str]]:
     """``(permission, verb, namespace)`` of everything we need and may not do; namespace is "" for cluster-wide."""
     questions: list[tuple[Permission, str, str]] = []
-    for permission in PERMISSIONS:
+    for permission in needed(features):
         where = place(permission, namespaced=bool(namespaces))
         places = {"operator": (operator_namespace,), "cluster": ("",), "each": namespaces, None: ()}[where]
         questions += [(permission, verb, place) for verb in permission.verbs for place in places]

@@ -10,7 +10,7 @@ import yaml
 
 from opssight_operator.api import PLURALS
 
-from .permissions import rules
+from .permissions import FEATURES, rules
 
 NAME = "opssight-operator"
 NAMESPACE = "opssight-system"
@@ -47,13 +47,23 @@ def rbac(namespace: str = NAMESPACE) -> list[dict[str, Any]]:
 
 
 def chart_permissions() -> dict[str, Any]:
-    """What the chart's roles are made of: rules by ``rbac.scope`` and place, and the kinds that tenants own."""
+    """What the chart's roles are made of: rules by ``rbac.scope`` and place, and the kinds that tenants own.
+
+    The rules of a feature, which all belong where the watched resources are, stand beside those of every install.
+    """
+    clusterwide = {name: rules("cluster", only=name) for name in FEATURES}
+    namespaced = {name: rules("each", namespaced=True, only=name) for name in FEATURES}
     return {
-        "cluster": {"cluster": rules("cluster"), "operator": rules("operator")},
+        "cluster": {
+            "cluster": rules("cluster", features=()),
+            "operator": rules("operator", features=()),
+            "features": clusterwide,
+        },
         "namespaced": {
-            "cluster": rules("cluster", namespaced=True),
-            "each": rules("each", namespaced=True),
-            "operator": rules("operator", namespaced=True),
+            "cluster": rules("cluster", namespaced=True, features=()),
+            "each": rules("each", namespaced=True, features=()),
+            "operator": rules("operator", namespaced=True, features=()),
+            "features": namespaced,
         },
         "tenantResources": [plural for kind, plural in PLURALS.items() if kind != "MetricsSource"],
     }
