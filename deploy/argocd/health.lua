@@ -14,7 +14,7 @@ for _, condition in ipairs(obj.status.conditions) do
       health.status = "Suspended"
     elseif condition.status == "True" then
       health.status = "Healthy"
-    elseif condition.status == "False" then
+    elseif condition.status == "False" and condition.reason ~= "WarmingUp" and condition.reason ~= "InsufficientHistory" then
       health.status = "Degraded"
     end
   end

@@ -233,14 +233,18 @@ def test_a_commit_becomes_a_reconciled_resource(shop: tuple[World, str, View]) -
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
 
 
+YOUNG = f'lever{{case="gitops"}} and on () (vector(time()) > {time.time():.0f})'
+
+
 @pytest.mark.parametrize(
     ("change", "health"),
     [
         ({"queries": [{"name": "lever", "expr": "sum(rate(lever"}]}, "Degraded"),
+        ({"queries": [{"name": "lever", "expr": YOUNG}], "minTrainingSamples": 200}, "Progressing"),
         ({"suspend": True}, "Suspended"),
         ({}, "Healthy"),
     ],
-    ids=["a broken query is Degraded", "a suspended one is Suspended", "a mended one is Healthy again"],
+    ids=["a broken query is Degraded", "a young series is Progressing", "a suspended one is Suspended", "a mended one is Healthy again"],
 )
 def test_health_is_what_the_conditions_say(shop: tuple[World, str, View], change: dict[str, Any], health: str) -> None:
     world, app, _ = shop

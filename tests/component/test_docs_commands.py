@@ -20,7 +20,7 @@ from pages import MAKE_TARGETS, ROOT, Block, blocks_of
 
 PAGES = ("install.md", "security.md", "operations.md")  # one after the other, as a new user reads them
 VALUE = re.compile(r"`((?:settings|rbac|crds|leaderElection|networkPolicy|prometheusRule|dashboards)\.[\w.]+)`")
-ELSEWHERE = {"podman", "kind", "cosign", "sed", "kubectl", "helm"}
+ELSEWHERE = {"podman", "kind", "cosign", "sed", "kubectl", "helm", "velero"}
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(ROOT / "docs" / page)]
