@@ -244,7 +244,12 @@ YOUNG = f'lever{{case="gitops"}} and on () (vector(time()) > {time.time():.0f})'
         ({"suspend": True}, "Suspended"),
         ({}, "Healthy"),
     ],
-    ids=["a broken query is Degraded", "a young series is Progressing", "a suspended one is Suspended", "a mended one is Healthy again"],
+    ids=[
+        "a broken query is Degraded",
+        "a young series is Progressing",
+        "a suspended one is Suspended",
+        "a mended one is Healthy again",
+    ],
 )
 def test_health_is_what_the_conditions_say(shop: tuple[World, str, View], change: dict[str, Any], health: str) -> None:
     world, app, _ = shop

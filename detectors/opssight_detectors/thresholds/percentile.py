@@ -68,7 +68,12 @@ class Percentile:
                 f"{n} samples are few: less than one of them is expected beyond percentile {self.percentile:g}"
             )
         elif math.isnan(high):
-            notes.append(f"{n} samples, which come in runs of {run_length:.3g}, cannot bound the percentile outwards")
+            runs = f", which exceed it {run_length:.3g} in a row," if run_length >= 2 else ""
+            outer = "upper" if bound is Bound.UPPER else "lower"
+            notes.append(
+                f"{n} samples{runs} are too few to say how far out the percentile may lie: "
+                f"its interval has no {outer} end"
+            )
         ends = (self._placed(low, bound), self._placed(high, bound))
         lower, upper = ends if bound is Bound.UPPER else ends[::-1]
         return Estimate(self._placed(raw, bound), lower, upper, n, coverage_of(values), tuple(notes))

@@ -23,13 +23,30 @@ from .thresholds import thresholds
 
 app = typer.Typer(
     name="opssight",
-    help="Anomalies and alert thresholds, by the same engine as the operator's and without a cluster.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,  # the command of that name prints it
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from opssight_operator import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Anomalies and alert thresholds, by the same engine as the operator's and without a cluster."""
+
 
 app.command(context_settings=VALUES)(reads_input(detect))
 app.command(context_settings=VALUES)(reads_input(explain))
@@ -41,12 +58,16 @@ app.command()(methods)
 
 @app.command()
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Manifests in YAML or JSON; - is stdin.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Manifests in YAML or JSON, or folders of them; - is stdin."),
+    ],
 ) -> None:
     """Check manifests of OpsSight's kinds offline: fields, rules, windows, methods and PromQL.
 
     \b
     opssight validate examples/*.yaml
+    opssight validate production/
 
     Exits with 0 when all are good, with 1 when some are not, and with 2 when a file cannot be read.
     """

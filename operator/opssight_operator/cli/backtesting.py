@@ -86,7 +86,10 @@ def tried(given: Input, choice: Choice) -> Tried:
                 what = method_named(choice.method or "ZScore")
                 detector = detector_of(what, **parameters_given(what, METHODS[what], choice.parameters))
                 policy = Policy(Direction(choice.direction))
-                result = backtest_detector(detector, times, values, walk, policy=policy, incidents=spans, tick=tick)
+                timed = samples.times is not None
+                result = backtest_detector(
+                    detector, times, values, walk, policy=policy, incidents=spans, tick=tick, has_times=timed
+                )
         except ValueError as error:
             raise BadInput(_in_words(str(error))) from None
     return _of(what, samples, times, values, result, spans)

@@ -55,7 +55,8 @@ def check(files: Sequence[Path]) -> Checked:
     lines: list[str] = []
     problems = 0
     sharing = SharedLabels()
-    for file in files:
+    found_files = [found for file in files for found in _files_of(file)]
+    for file in found_files:
         for body in documents(file):
             if not str(body.get("apiVersion", "")).startswith(f"{GROUP}/"):
                 continue
@@ -64,8 +65,19 @@ def check(files: Sequence[Path]) -> Checked:
             problems += len(found)
             lines.extend(f"{file}: {name}: {problem}" for problem in found or ["ok"])
     if not lines:
-        lines.append(f"there is no manifest of {GROUP} in {len(files)} files")
+        lines.append(f"there is no manifest of {GROUP} in {_counted(len(found_files))}")
     return Checked(tuple(lines), problems)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The file itself, or the manifests of a folder and its folders in the order of their names."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml", ".json") and file.is_file())
+
+
+def _counted(files: int) -> str:
+    return "1 file" if files == 1 else f"{files} files"
 
 
 def documents(file: Path) -> Iterator[dict[str, Any]]:

@@ -117,6 +117,8 @@ def _csv(path: Path) -> dict[str, list[Any]]:
 
 def parquet_columns(path: Path) -> dict[str, list[Any]]:
     """The columns of a Parquet file; ``BadInput`` when it is none."""
+    if not path.is_file():
+        raise BadInput(f"{path} cannot be read: there is no such file")
     try:
         from pyarrow import parquet
     except ImportError:

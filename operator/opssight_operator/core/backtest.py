@@ -94,15 +94,19 @@ def backtest_detector(
     rules: EpisodeRules | None = None,
     incidents: Sequence[tuple[float, float]] | None = None,
     tick: Tick = _silent,
+    has_times: bool = True,
 ) -> Backtest:
-    """Walk over ``values [time, series]``; an alert is an episode of scores above 1."""
+    """Walk over ``values [time, series]``; an alert is an episode of scores above 1.
+
+    Without times, when only the order of the samples is known, no sentence says since when.
+    """
     parts = [detector.fit(times[t], values[t]).score(times[j], values[j]) for t, j in _blocks(times, walk, tick)]
     judged = slice(len(times) - sum(len(part.score) for part in parts), None)
     at, seen, step = times[judged], np.ascontiguousarray(values[judged]), _step(times)
     scores = apply_policy(join(parts), seen, policy or Policy())
     episodes = episodes_of(at, seen, scores, rules or EpisodeRules(gap_tolerance=3 * step, missing_tolerance=15 * step))
     alerts = [
-        Alert(e.series, e.start, e.end + step, bool(e.is_open), explain_episode(e, scores, has_times=True))
+        Alert(e.series, e.start, e.end + step, bool(e.is_open), explain_episode(e, scores, has_times=has_times))
         for e in episodes
     ]
     return _summed(alerts, at, step, seen, np.isfinite(scores.score), incidents)

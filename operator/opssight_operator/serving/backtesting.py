@@ -68,7 +68,10 @@ def _runner(request: BacktestRequest) -> Callable[..., Backtest]:
     with refusing("parameters", given):
         detector = detector_of(name, **parameters)
     policy = Policy(Direction(request.direction))
-    return lambda t, v, walk, incidents: backtest_detector(detector, t, v, walk, policy=policy, incidents=incidents)
+    timed = "times" in request.model_fields_set
+    return lambda t, v, walk, incidents: backtest_detector(
+        detector, t, v, walk, policy=policy, incidents=incidents, has_times=timed
+    )
 
 
 def _threshold(request: BacktestRequest, given: dict[str, object]) -> float | Estimator:

@@ -97,6 +97,11 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "a time where there are none": ("explain", ("1", "2", "3", "--at", "noon"), "have no times"),
     "too few values to judge": ("explain", ("1",), "too few"),
     "Parquet that is none": ("detect", ("--parquet", "HISTORY"), "is not Parquet"),
+    "Parquet that is not there": (
+        "detect",
+        ("--parquet", "nowhere.parquet"),
+        "nowhere.parquet cannot be read: there is",
+    ),
     "a file that is not there": ("patterns", ("nowhere.csv",), "nowhere.csv"),
 }
 

@@ -242,6 +242,30 @@ def test_a_negative_answer_to_what_is_there_is_said(opssight: Opssight) -> None:
     assert "there is no manifest of opssight.dev" in opssight("validate", "-", stdin="kind: Pod").out
 
 
+def test_a_folder_is_walked_and_a_folder_without_any_says_so(opssight: Opssight, tmp_path: Path) -> None:
+    policy = {
+        "apiVersion": "opssight.dev/v1alpha1",
+        "kind": "ThresholdPolicy",
+        "metadata": {"name": "x"},
+        "spec": {"expr": "up"},
+    }
+    (tmp_path / "shop" / "deep").mkdir(parents=True)
+    (tmp_path / "shop" / "deep" / "b.yaml").write_text(yaml.safe_dump(policy))
+    (tmp_path / "shop" / "a.json").write_text(json.dumps(policy | {"spec": {}}))
+    (tmp_path / "shop" / "notes.md").write_text("a: [1")
+    answer = opssight("validate", tmp_path / "shop")
+    assert answer.code == 1
+    first, *_, last = answer.out.splitlines()
+    assert first.startswith(f"{tmp_path}/shop/a.json: ThresholdPolicy/x: spec.expr")
+    assert last == f"{tmp_path}/shop/deep/b.yaml: ThresholdPolicy/x: ok"
+    (tmp_path / "empty").mkdir()
+    assert "no manifest of opssight.dev in 0 files" in opssight("validate", tmp_path / "empty").out
+
+
+def test_the_version_is_an_option_too(opssight: Opssight) -> None:
+    assert opssight("--version").out == opssight("version").out != ""
+
+
 def test_every_command_shows_examples_in_its_help(opssight: Opssight) -> None:
     for command in ("detect", "thresholds", "validate"):
         answer = opssight(command, "--help")

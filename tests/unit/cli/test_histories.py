@@ -84,6 +84,12 @@ def test_samples_that_had_no_threshold_are_told_and_are_no_health(opssight: Opss
     assert "% of the samples had a score or a threshold, the others could raise no alert" in said.out
 
 
+def test_a_history_without_times_is_told_in_seconds_alone(opssight: Opssight, folder: Path) -> None:
+    told = opssight("backtest", "--csv", folder / "latency.csv", "--column", "p99", "--step", "1m")
+    assert " s to " in told.out and "lasted" in told.out
+    assert "1970" not in told.out
+
+
 def test_the_page_of_a_backtest_has_a_plot_with_the_alert_and_needs_nothing_else(
     opssight: Opssight, folder: Path
 ) -> None:
