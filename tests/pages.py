@@ -15,6 +15,19 @@ FENCE = re.compile(
     r"^(?:<!-- not run: (?P<why>[^>]+) -->\n)?(?P<indent> *)```(?P<kind>\w*)\n(?P<text>.*?)^(?P=indent)```$",
     re.DOTALL | re.MULTILINE,
 )
+FOLDERS = ("benchmarks", "examples", "localcluster", "node")
+PAGES = sorted(
+    {
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *(
+            page
+            for folder in ("benchmarks", "examples", "localcluster", "node")
+            for page in ROOT.glob(f"{folder}/*.md")
+        ),
+        *ROOT.glob("charts/*/README.md"),
+    }
+)
 MAKE_TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -34,8 +47,18 @@ class Block:
 
     def commands(self) -> list[str]:
         """Its commands, each on one line; comments and empty lines are none."""
+        if self.kind == "console":
+            return [command for command, _ in self.session()]
         lines = self.text.replace("\\\n", " ").splitlines()
         return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+    def session(self) -> list[tuple[str, str]]:
+        """Each command behind a ``$`` of a console with what it prints."""
+        found = []
+        for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
+            command, _, printed = re.sub(r"\\\n\s*", "", part).partition("\n")
+            found.append((command, printed.strip("\n")))
+        return found
 
 
 def blocks_of(path: Path) -> Iterator[Block]:
@@ -43,3 +66,18 @@ def blocks_of(path: Path) -> Iterator[Block]:
     for found in FENCE.finditer(path.read_text()):
         text = textwrap.dedent(found["text"]) if found["indent"] else found["text"]
         yield Block(str(path.relative_to(ROOT)), found["kind"], text, found["why"])
+
+
+def indented(text: str) -> list[int]:
+    """The lines at which a block begins that is indented and not fenced: no test would see it."""
+    found, fenced, listed, before = [], False, False, ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced:
+            if line[:1].strip():
+                listed = re.match(r"([-*]|\d+\.) ", line) is not None
+            elif line.startswith("    ") and not listed and not before.strip():
+                found.append(number)
+        before = line
+    return found

@@ -8,19 +8,21 @@ from dataclasses import fields
 from pathlib import Path
 
 from opssight_operator.serving.settings import ServeSettings
+from pages import ROOT, blocks_of
 from serving_process import ServeProcess
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
+DOCS = ROOT / "docs" / "serving.md"
 
 
 def test_every_example_prints_what_it_says(tmp_path: Path) -> None:
-    examples = re.findall(r"^    \$ (curl .*)\n((?:    (?!\$).*\n)+)", DOCS.read_text(), re.M)
+    blocks = [block for block in blocks_of(DOCS) if block.kind == "console"]
+    examples = [example for block in blocks for example in block.session()]
     assert len(examples) >= 6
     with ServeProcess(tmp_path) as server:
         for command, said in examples:
             local = command.replace("localhost:8090", f"127.0.0.1:{server.port}")
             run = subprocess.run(["bash", "-c", local], capture_output=True, text=True, check=True, timeout=60)
-            assert run.stdout == re.sub(r"^    ", "", said, flags=re.M), command
+            assert run.stdout.strip("\n") == said, command
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:

@@ -59,9 +59,11 @@ def test_everything_that_is_copied_passes_the_ignore_file() -> None:
 
 
 def test_the_image_and_the_pod_agree_on_the_user_and_the_command() -> None:
-    pod = (ROOT / "charts" / "opssight-operator" / "templates" / "deployment.yaml").read_text()
+    chart = ROOT / "charts" / "opssight-operator"
+    pod = (chart / "templates" / "deployment.yaml").read_text()
+    context = yaml.safe_load((chart / "values.yaml").read_text())["podSecurityContext"]
     user = re.search(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)
-    assert user and f"runAsUser: {user[1]}" in pod and f"runAsGroup: {user[2]}" in pod
+    assert user and (context["runAsUser"], context["runAsGroup"]) == (int(user[1]), int(user[2]))
     command = re.search(r"^CMD (.+)$", DOCKERFILE, re.MULTILINE)
     assert command and f"args: [{json.loads(command[1])[0]}]" in pod
 

@@ -11,6 +11,7 @@ from opssight_operator.api import API_VERSION
 from opssight_operator.api.kinds import KINDS, kind_of
 from opssight_operator.api.schema import root_schema
 from opssight_operator.cli.admission import complaints, defaulted
+from pages import PAGES, blocks_of
 
 FOLDER = Path(__file__).parents[2] / "examples"
 FILES = sorted(FOLDER.rglob("*.yaml"))
@@ -84,13 +85,12 @@ def test_the_readme_lists_every_example():
 
 
 def snippets():
-    """Every whole manifest of ours in the prose, by file and number."""
-    root = FOLDER.parent
-    for page in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
-        for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
-            for document in yaml.safe_load_all(block):
+    """Every whole manifest of ours in the prose, by page and number."""
+    for page in PAGES:
+        for number, block in enumerate(block for block in blocks_of(page) if block.kind == "yaml"):
+            for document in yaml.safe_load_all(block.text):
                 if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
-                    yield f"{page.relative_to(root)}, block {number}", document
+                    yield f"{block.page}, block {number}", document
 
 
 SNIPPETS = dict(snippets())

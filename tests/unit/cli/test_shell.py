@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from command_line import Opssight
+from pages import ROOT, blocks_of
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS = ("detect", "explain", "thresholds", "backtest", "patterns", "methods", "validate", "diff", "completion")
 
@@ -67,16 +67,8 @@ NEEDS_SERVERS = re.compile("^kubectl |report show |--prometheus ")  # tests/comp
 
 def examples_of_the_page() -> list[tuple[str, str]]:
     """Each ``$`` of the page with what it prints."""
-    found = []
-    for block in re.findall(r"(?:^    .*\n(?:\n(?=    (?!\$)))?)+", PAGE, re.MULTILINE):
-        lines = [line[4:] for line in block.rstrip().splitlines()]
-        if not lines[0].startswith("$ "):
-            continue
-        text = "\n".join(lines)
-        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-            command, _, printed = re.sub(r"\\\n\s*", "", part).partition("\n")
-            found.append((command, printed.strip("\n")))
-    return found
+    blocks = [block for block in blocks_of(ROOT / "docs" / "cli.md") if block.kind == "console"]
+    return [example for block in blocks for example in block.session()]
 
 
 @pytest.fixture(scope="module")

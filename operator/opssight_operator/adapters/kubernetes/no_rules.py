@@ -6,6 +6,8 @@ the right was taken away stay as they are.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from opssight_operator.core.observation import RuleObservation
 from opssight_operator.core.plan import RuleObject
 from opssight_operator.errors import NotAllowed
@@ -28,5 +30,5 @@ class NoRules:
     async def remove(self, owner: Owner, name: str) -> None:
         """Nothing to remove."""
 
-    async def leave(self, namespace: str, name: str, uid: str) -> None:
+    async def leave(self, namespace: str, name: str, uids: Collection[str]) -> None:
         """Nothing to leave."""
