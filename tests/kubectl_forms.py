@@ -24,7 +24,7 @@ FLAGS: dict[str, set[str]] = {
     "explain": set(),
     "wait": {"--for", "--timeout"},
     "apply": {"-f", "--server-side", "--force-conflicts"},
-    "create": set(),
+    "create": {"--from-literal"},
     "delete": {"--all", "-l", "--selector"},
     "patch": {"--patch-file"},
     "replace": {"-f", "--subresource"},
@@ -99,7 +99,7 @@ def unknown_names(verb: str, plain: list[str]) -> Iterator[str]:
             return
         case "rollout", ["status", what]:
             yield from unknown_kinds(what)
-        case "create", ["namespace", _]:
+        case "create", ["namespace", _] | ["secret", "generic", _]:
             return
         case (("get" | "describe" | "wait" | "delete" | "patch" | "label"), [what, *names]):
             yield from unknown_kinds(what)

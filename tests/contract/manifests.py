@@ -201,6 +201,11 @@ ACCEPTED: dict[str, Manifest] = {
     "a history of one day": policy(history={"window": "24h"}),
     "a source with a path": source(url="https://mimir.example.com:8443/prometheus"),
     "a source with a numeric address": source(url="http://[fd00::1]:9090/"),
+    "a source of a tenant of Mimir": source(
+        url="https://mimir.example.com/prometheus",
+        headers={"X-Scope-OrgID": "shop|bank"},
+        auth={"basic": {"username": "12345", "passwordSecretRef": TOKEN}},
+    ),
     "a source with everything": source(
         url="https://prometheus.monitoring.svc:9090",
         auth={"bearerToken": {"secretRef": TOKEN}},
@@ -613,7 +618,27 @@ REFUSED: dict[str, Refused] = {
         source(tls={"caSecretRef": TOKEN}),
         ("spec.tls", 'url is "http://prometheus:9090"', "only when url begins with https://"),
     ),
-    "an empty auth": Refused(source(auth={}), ("spec.auth.bearerToken", "Required value")),
+    "an empty auth": Refused(source(auth={}), ("spec.auth", "either bearerToken or basic")),
+    "a token and a password": Refused(
+        source(auth={"bearerToken": {"secretRef": TOKEN}, "basic": {"username": "u", "passwordSecretRef": TOKEN}}),
+        ("spec.auth", "either bearerToken or basic"),
+    ),
+    "a name with a colon": Refused(
+        source(auth={"basic": {"username": "a:b", "passwordSecretRef": TOKEN}}),
+        ("spec.auth.basic.username", '"a:b"', "without a colon"),
+    ),
+    "credentials in a header": Refused(
+        source(headers={"authoriZation": "Bearer x"}), ("spec.headers", '"authoriZation"', "belongs into auth")
+    ),
+    "a header of the connection": Refused(
+        source(headers={"Transfer-Encoding": "chunked"}), ("spec.headers", '"Transfer-Encoding"')
+    ),
+    "a header with two lines": Refused(
+        source(headers={"X-Scope-OrgID": "a\r\nHost: b"}), ("spec.headers", "printable ASCII")
+    ),
+    "a header without a name": Refused(
+        source(headers={"X Scope": "a"}), ("spec.headers", '"X Scope"', "name of a header")
+    ),
     "a Secret without a key": Refused(
         source(auth={"bearerToken": {"secretRef": {"name": "prom-token"}}}),
         ("spec.auth.bearerToken.secretRef.key", "Required value"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from .base import Duration, KubeModel, LabelName, Name, ObjectLabels, ObjectName, Resource, list_map, list_set
 from .conditions import Condition
-from .validation import Bounds, Form, Rule, fits, matches
+from .validation import Bounds, Form, KeyForm, Rule, fits, matches
 
 URL_PATTERN = r"^https?://([^\s/?#@:\[\]]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?$"
 _NOT_A_URL = "must be an http or https address without query and fragment, such as http://prometheus-operated.monitoring.svc:9090"
@@ -19,6 +20,26 @@ SecretKey = Annotated[
     StringConstraints(min_length=1, max_length=253),
     Form("^[-._a-zA-Z0-9]+$", "a key of a Secret: letters, digits, hyphens, underscores and dots"),
 ]
+
+
+HEADER_PATTERN = "^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
+OWN_HEADERS = (
+    "(?i)^(accept.*|authorization|connection|content-.*|cookie|expect|host|keep-alive|proxy-.*|te|trailer|"
+    "transfer-encoding|upgrade|user-agent)$"
+)
+_HEADER_OF_OURS = "a header that the operator sets itself, that holds credentials or that speaks of one connection"
+HeaderValue = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=512),
+    Form("^[!-~]([ -~]*[!-~])?$", "printable ASCII without spaces at its ends"),
+]
+
+
+def _check_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name in headers:
+        if re.fullmatch(OWN_HEADERS, name):
+            raise ValueError(f'headers has "{name}", {_HEADER_OF_OURS}; a password belongs into auth')
+    return headers
 
 
 def _check_url(url: str) -> str:
@@ -47,11 +68,40 @@ class BearerToken(KubeModel):
     """secretRef says which Secret holds the token; it is read again when it changes."""
 
 
+class BasicAuth(KubeModel):
+    """A name and a password that are sent as ``Authorization: Basic``."""
+
+    username: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=256),
+        Form("^[ -9;-~]+$", "printable ASCII without a colon"),
+    ]
+    """username, for example the number of an instance of Grafana Cloud."""
+    password_secret_ref: SecretKeyRef
+    """passwordSecretRef says which Secret holds the password; it is read again when it changes."""
+
+
 class Auth(KubeModel):
     """How the operator proves who it is."""
 
-    bearer_token: BearerToken
+    bearer_token: BearerToken | None = None
     """bearerToken is sent with every request."""
+    basic: BasicAuth | None = None
+    """basic is sent with every request, in the place of bearerToken."""
+
+    CEL = (
+        Rule(
+            "has(self.bearerToken) != has(self.basic)",
+            "auth must have either bearerToken or basic",
+        ),
+    )
+
+    @property
+    def secret_ref(self) -> SecretKeyRef | None:
+        """The Secret that holds the token or the password."""
+        if self.bearer_token is not None:
+            return self.bearer_token.secret_ref
+        return self.basic.password_secret_ref if self.basic is not None else None
 
 
 class Tls(KubeModel):
@@ -121,6 +171,14 @@ class MetricsSourceSpec(KubeModel):
     do not belong in it."""
     auth: Auth | None = None
     """auth is sent with every request; when it is absent the source is asked without credentials."""
+    headers: Annotated[
+        dict[str, HeaderValue],
+        Field(max_length=8),
+        KeyForm(HEADER_PATTERN, "the name of a header: letters, digits and hyphens, at most 63"),
+        AfterValidator(_check_headers),
+    ] = Field(default_factory=dict)
+    """headers are sent with every request, for example X-Scope-OrgID of Mimir or Cortex; they are no place for
+    credentials."""
     tls: Tls | None = None
     """tls sets the trust for https; when it is absent the system's certificates are used."""
     tenancy: Tenancy = Field(default_factory=Tenancy)
@@ -141,6 +199,13 @@ class MetricsSourceSpec(KubeModel):
             "url must be without /api/v1, which is added to it",
             'url is "{{self.url}}"; it must be without /api/v1, which is added to it',
             field=".url",
+        ),
+        Rule(
+            f"!has(self.headers) || !self.headers.exists(name, {matches('name', OWN_HEADERS)})",
+            f"headers has {_HEADER_OF_OURS}; a password belongs into auth",
+            f'headers has "{{{{self.headers.filter(name, {matches("name", OWN_HEADERS)})[0]}}}}", {_HEADER_OF_OURS}; '
+            "a password belongs into auth",
+            field=".headers",
         ),
         Rule(
             '!has(self.tls) || self.url.contains("@") || self.url.startsWith("https://")',

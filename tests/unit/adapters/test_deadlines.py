@@ -68,7 +68,7 @@ def _expires() -> None:
 
 def test_a_process_that_was_forked_off_has_deadlines_of_its_own() -> None:
     Deadline(0.01).done()  # the thread of this process
-    child = multiprocessing.get_context("fork").Process(target=_expires)
+    child = multiprocessing.get_context("fork").Process(target=_expires, daemon=True)
     child.start()
     child.join(30)
     assert child.exitcode == 7

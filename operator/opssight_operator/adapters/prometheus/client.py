@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,11 +50,13 @@ class PrometheusClient:
         limits: Limits,
         *,
         token: Callable[[], str | None] = lambda: None,
+        username: str | None = None,
+        headers: Mapping[str, str] | None = None,
         certificates: str | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._limits = limits
-        self._session = PrometheusSession(limits.seconds, limits.max_bytes, token)
+        self._session = PrometheusSession(limits.seconds, limits.max_bytes, token, username=username, headers=headers)
         self._connect = PrometheusConnect(self._url, session=self._session, method="POST")
         # after the constructor, which mounts an adapter that retries
         self._session.adapters.clear()

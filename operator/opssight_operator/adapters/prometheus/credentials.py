@@ -40,7 +40,7 @@ class Credentials:
     def __init__(
         self, spec: MetricsSourceSpec, read_secret: SecretReader, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._token = spec.auth.bearer_token.secret_ref if spec.auth else None
+        self._token = spec.auth.secret_ref if spec.auth else None
         self._certificates = spec.tls.ca_secret_ref if spec.tls else None
         self._read_secret = read_secret
         self._clock = clock

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import socket
 import threading
 import time
@@ -77,7 +78,7 @@ class _Watch:
         """Cut it when its time has come."""
         with self._changed:
             self._waiting.add(deadline)
-            if self._thread is None or not self._thread.is_alive():  # after a fork there is none
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
                 self._thread.start()
             elif deadline.at < self._wakes_at:
@@ -107,6 +108,7 @@ class _Watch:
 
 
 _watch = _Watch()
+os.register_at_fork(after_in_child=_watch.__init__)  # type: ignore[misc]  # without the thread, and with a free lock
 
 
 def _shut(connection: socket.socket) -> None:

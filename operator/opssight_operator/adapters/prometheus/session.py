@@ -6,6 +6,7 @@ heavy queries are retried, and the whole answer is held as text and again as Pyt
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -75,17 +76,28 @@ class Answer(requests.Response):
 class PrometheusSession(requests.Session):
     """Requests that take at most ``seconds`` and whose answers are at most ``max_bytes`` long.
 
-    ``token`` gives the bearer token to send, or None. Each request goes straight to the adapter: no redirect is
-    followed, no proxy or credential of the environment is looked at, no cookie is kept.
+    ``token`` gives the bearer token to send, or None; with a ``username`` it is the password of that. ``headers`` go
+    with every request. A request goes straight to the adapter: no redirect is followed, no proxy or credential of the
+    environment is looked at, no cookie is kept.
     """
 
-    def __init__(self, seconds: float, max_bytes: int, token: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        max_bytes: int,
+        token: Callable[[], str | None],
+        *,
+        username: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
         self.headers.clear()
+        self.headers.update(headers or {})
         self.headers.update({"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": USER_AGENT})
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._token = token
+        self._username = username
         self._under_way: set[Deadline] = set()
 
     def request(self, method: Any, url: Any, params: Any = None, **options: Any) -> Answer:  # type: ignore[override]
@@ -120,7 +132,7 @@ class PrometheusSession(requests.Session):
             request.headers["Content-Type"] = "application/x-www-form-urlencoded"
         token = self._token()
         if token is not None:
-            request.headers["Authorization"] = f"Bearer {token}"
+            request.headers["Authorization"] = _authorization(self._username, token)
         return request
 
     def _sent(self, request: requests.PreparedRequest, deadline: Deadline) -> requests.Response:
@@ -150,6 +162,12 @@ class PrometheusSession(requests.Session):
             answer.close()
             raise
         return answer
+
+
+def _authorization(username: str | None, token: str) -> str:
+    if username is None:
+        return f"Bearer {token}"
+    return f"Basic {base64.b64encode(f'{username}:{token}'.encode()).decode()}"
 
 
 def _beginning(answer: Answer) -> bytes:

@@ -214,8 +214,16 @@ class _Source:
     def _made(self, spec: MetricsSourceSpec) -> PrometheusClient:
         if not _is_address(spec.url):
             raise PrometheusUnreachable("Prometheus cannot be asked: its url cannot be used")
+        basic = spec.auth.basic if spec.auth else None
         try:
-            return PrometheusClient(spec.url, self.limits, token=lambda: self._token, certificates=self._certificates)
+            return PrometheusClient(
+                spec.url,
+                self.limits,
+                token=lambda: self._token,
+                username=basic.username if basic else None,
+                headers=spec.headers,
+                certificates=self._certificates,
+            )
         except (ssl.SSLError, ValueError) as error:
             secret = spec.tls.ca_secret_ref.name if spec.tls else ""
             raise PrometheusUnreachable(f"Secret {secret} of tls.caSecretRef holds no PEM certificates") from error
