@@ -53,6 +53,7 @@ def test_kills_at_any_moment_lose_nothing(cluster: Cluster, installed: None, nam
     frozen = {"cooldown": "1h"}  # the threshold may be decided once in this test, so that any other value is a loss
     view.apply("ThresholdPolicy", "crash", policy("crash", guardrails=frozen))
     replica = OperatorProcess(cluster, tmp_path, OPSSIGHT_LEASE_SECONDS=str(LEASE_SECONDS)).start()
+    cluster.add_scrape_target("crash", f"127.0.0.1:{replica.metrics_port}", interval="1s", honor_labels=True)
     recorded = f'opssight:threshold{{policy="crash",namespace="{namespace}"}}'
     dice, leaders_hit, expiries = random.Random(7), 0, 0
 
@@ -87,6 +88,7 @@ def test_kills_at_any_moment_lose_nothing(cluster: Cluster, installed: None, nam
         assert _rules(cluster, namespace) == objects
     finally:
         replica.end()
+        cluster.remove_scrape_target("crash")
     assert 2 * leaders_hit >= KILLS, f"{leaders_hit} of {KILLS} kills hit one that led"
     assert expiries == KILLS // 4
     span = f"[{int(time.time() - began)}s"
