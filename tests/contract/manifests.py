@@ -206,6 +206,9 @@ ACCEPTED: dict[str, Manifest] = {
         headers={"X-Scope-OrgID": "shop|bank"},
         auth={"basic": {"username": "12345", "passwordSecretRef": TOKEN}},
     ),
+    "a source that asks who we are": source(
+        url="https://prometheus:9090", tls={"clientCertificate": {"certSecretRef": TOKEN, "keySecretRef": TOKEN}}
+    ),
     "a source with everything": source(
         url="https://prometheus.monitoring.svc:9090",
         auth={"bearerToken": {"secretRef": TOKEN}},
@@ -617,6 +620,13 @@ REFUSED: dict[str, Refused] = {
     "trust without encryption": Refused(
         source(tls={"caSecretRef": TOKEN}),
         ("spec.tls", 'url is "http://prometheus:9090"', "only when url begins with https://"),
+    ),
+    "an empty tls": Refused(
+        source(url="https://prometheus:9090", tls={}), ("spec.tls", "must have caSecretRef or clientCertificate")
+    ),
+    "a client certificate without its key": Refused(
+        source(url="https://prometheus:9090", tls={"clientCertificate": {"certSecretRef": TOKEN}}),
+        ("spec.tls.clientCertificate.keySecretRef", "Required value"),
     ),
     "an empty auth": Refused(source(auth={}), ("spec.auth", "either bearerToken or basic")),
     "a token and a password": Refused(

@@ -104,11 +104,29 @@ class Auth(KubeModel):
         return self.basic.password_secret_ref if self.basic is not None else None
 
 
+class ClientCertificate(KubeModel):
+    """A certificate that the operator shows, with its key."""
+
+    cert_secret_ref: SecretKeyRef
+    """certSecretRef says which Secret holds the certificate in PEM, with those between it and its root."""
+    key_secret_ref: SecretKeyRef
+    """keySecretRef says which Secret holds its key in PEM, without a password; both are read again when they change."""
+
+
 class Tls(KubeModel):
     """Trust for https sources; verification is always on."""
 
-    ca_secret_ref: SecretKeyRef
+    ca_secret_ref: SecretKeyRef | None = None
     """caSecretRef says which Secret holds the PEM certificates to trust instead of the system's."""
+    client_certificate: ClientCertificate | None = None
+    """clientCertificate is shown to a server that asks for one."""
+
+    CEL = (
+        Rule(
+            "has(self.caSecretRef) || has(self.clientCertificate)",
+            "tls must have caSecretRef or clientCertificate; without either, leave it out",
+        ),
+    )
 
 
 class EnforcedMatcher(KubeModel):

@@ -19,7 +19,7 @@ from .frames import FrameBuilder
 from .grid import Grid
 from .matrix import read_matrix
 from .session import REFUSAL, Answer, PrometheusSession
-from .transport import Adapter, trust
+from .transport import Adapter, Identity, trust
 
 SAMPLE_BYTES = 50  # of one sample as text, rather too many
 _GROUP_SHARE = 0.25  # of the bytes of an answer that one group may have, since its rules are many times as large
@@ -53,6 +53,7 @@ class PrometheusClient:
         username: str | None = None,
         headers: Mapping[str, str] | None = None,
         certificates: str | None = None,
+        identity: Identity | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._limits = limits
@@ -60,7 +61,7 @@ class PrometheusClient:
         self._connect = PrometheusConnect(self._url, session=self._session, method="POST")
         # after the constructor, which mounts an adapter that retries
         self._session.adapters.clear()
-        trusted = trust(certificates) if self._url.startswith("https://") else None
+        trusted = trust(certificates, identity) if self._url.startswith("https://") else None
         self._session.mount(self._url, Adapter(limits.connections, trusted))
 
     def range(self, expression: str, grid: Grid) -> Frame:

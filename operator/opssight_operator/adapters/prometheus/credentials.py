@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from opssight_operator.api.metrics_source import MetricsSourceSpec, SecretKeyRef
 from opssight_operator.errors import KubernetesUnavailable, OpsSightError, SourceMissing, Throttled
 
+from .transport import Identity
+
 log = logging.getLogger(__name__)
 
 SecretReader = Callable[[str], Awaitable[Mapping[str, str]]]
@@ -28,10 +30,11 @@ AGAIN_SECONDS = 3.0  # between two looks at what Prometheus refuses, or at what 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """``certificates`` are PEM."""
+    """``token`` is a password where the source has a username; ``certificates`` are PEM."""
 
     token: str | None = None
     certificates: str | None = None
+    identity: Identity | None = None
 
 
 class Credentials:
@@ -42,6 +45,7 @@ class Credentials:
     ) -> None:
         self._token = spec.auth.secret_ref if spec.auth else None
         self._certificates = spec.tls.ca_secret_ref if spec.tls else None
+        self._identity = spec.tls.client_certificate if spec.tls else None
         self._read_secret = read_secret
         self._clock = clock
         self.known: Secrets | None = None
@@ -53,7 +57,7 @@ class Credentials:
 
     async def current(self) -> Secrets:
         """What to ask Prometheus with; raises why that cannot be known."""
-        if not (self._token or self._certificates):
+        if not (self._token or self._certificates or self._identity):
             return Secrets()
         age = self._clock() - self._tried_at
         if (self.known is None or self._doubted) and age >= AGAIN_SECONDS:
@@ -80,7 +84,11 @@ class Credentials:
 
     async def _read(self) -> None:
         try:
-            known = Secrets(await self._value(self._token), await self._value(self._certificates))
+            identity = None
+            if self._identity is not None:
+                shown = self._identity
+                identity = Identity(await self._of(shown.cert_secret_ref), await self._of(shown.key_secret_ref))
+            known = Secrets(await self._value(self._token), await self._value(self._certificates), identity)
         except (KubernetesUnavailable, Throttled) as error:
             if self._error is None and self.known is not None:
                 log.warning("the Secrets of a source cannot be read; what is known is used", extra={"why": str(error)})
@@ -91,8 +99,9 @@ class Credentials:
             self.known, self._error, self._doubted = known, None, False
 
     async def _value(self, reference: SecretKeyRef | None) -> str | None:
-        if reference is None:
-            return None
+        return None if reference is None else await self._of(reference)
+
+    async def _of(self, reference: SecretKeyRef) -> str:
         data = await self._read_secret(reference.name)
         if reference.key not in data:
             raise SourceMissing(f"Secret {reference.name} of the operator's namespace has no key {reference.key}")

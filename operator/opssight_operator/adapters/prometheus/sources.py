@@ -21,6 +21,7 @@ from opssight_operator.errors import NotAllowed, OpsSightError, PrometheusUnreac
 from .client import Limits, PrometheusClient
 from .credentials import Credentials, SecretReader, Secrets
 from .source import BoundSource
+from .transport import Identity, NoIdentity
 from .window_cache import OVERLAP_SECONDS, WindowCache
 
 T = TypeVar("T")
@@ -173,6 +174,7 @@ class _Source:
         self._client: PrometheusClient | None = None
         self._token: str | None = None
         self._certificates: str | None = None
+        self._identity: Identity | None = None
 
     async def ask(self, question: Callable[[PrometheusClient], T]) -> T:
         """Ask in a worker thread, as many at once as the source allows."""
@@ -205,9 +207,11 @@ class _Source:
     def _opened(self, secrets: Secrets) -> PrometheusClient:
         """The client, which takes the token at each request and is made anew for other certificates."""
         self._token = secrets.token
-        if self._client is None or secrets.certificates != self._certificates:
+        shown = secrets.certificates, secrets.identity
+        if self._client is None or shown != (self._certificates, self._identity):
             self.retire()
-            self._client, self._certificates = None, secrets.certificates
+            self._client = None
+            self._certificates, self._identity = shown
             self._client = self._made(self.resource.spec)
         return self._client
 
@@ -223,9 +227,14 @@ class _Source:
                 username=basic.username if basic else None,
                 headers=spec.headers,
                 certificates=self._certificates,
+                identity=self._identity,
             )
+        except NoIdentity as error:
+            raise PrometheusUnreachable(
+                "the Secrets of tls.clientCertificate hold no certificate in PEM with its key, without a password"
+            ) from error
         except (ssl.SSLError, ValueError) as error:
-            secret = spec.tls.ca_secret_ref.name if spec.tls else ""
+            secret = spec.tls.ca_secret_ref.name if spec.tls and spec.tls.ca_secret_ref else ""
             raise PrometheusUnreachable(f"Secret {secret} of tls.caSecretRef holds no PEM certificates") from error
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -34,11 +38,43 @@ class Adapter(HTTPAdapter):
         """Nothing to add: the trust is in the pool already."""
 
 
-def trust(certificates: str | None) -> ssl.SSLContext:
-    """Verification against PEM ``certificates``, or against the system's."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client certificate and its key, in PEM."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+class NoIdentity(ValueError):
+    """What should be a client certificate with its key is none."""
+
+
+def trust(certificates: str | None, identity: Identity | None = None) -> ssl.SSLContext:
+    """Verification against PEM ``certificates``, or against the system's; ``identity`` is shown to who asks for it.
+
+    Raises ``NoIdentity``, and ``ssl.SSLError`` or ``ValueError`` for certificates that are none.
+    """
     context = ssl.create_default_context(cadata=certificates)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if identity is not None:
+        with _in_memory(identity.certificate) as certificate, _in_memory(identity.key) as key:
+            try:
+                context.load_cert_chain(certificate, key, password=lambda: b"")  # or it would ask on a terminal
+            except (ssl.SSLError, ValueError) as error:
+                raise NoIdentity(str(error)) from error
     return context
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    """The path of a file that is on no disk: OpenSSL takes keys from files alone."""
+    descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 class _Response(http.client.HTTPResponse):
