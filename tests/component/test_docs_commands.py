@@ -19,7 +19,8 @@ from opssight_operator.core.conventions import RESOURCE_GAUGES
 from pages import ROOT, Block, blocks_of
 
 PAGES = ("install.md", "security.md", "gitops.md", "pattern-reports.md", "operations.md")  # as a new user reads them
-VALUE = re.compile(r"`((?:settings|rbac|crds|leaderElection|networkPolicy|prometheusRule|dashboards)\.[\w.]+)`")
+PARTS = "settings|rbac|crds|leaderElection|networkPolicy|prometheusRule|serviceMonitor|patternReports|dashboards"
+VALUE = re.compile(rf"`((?:{PARTS})\.[\w.]+)`")
 ELSEWHERE = {"make", "podman", "kind", "cosign", "sed", "kubectl", "helm", "velero"}
 
 
