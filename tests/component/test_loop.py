@@ -86,10 +86,9 @@ def test_an_alert_on_scores_that_do_not_come_back_says_so(
     cluster: Cluster, operator: OperatorProcess, view: View, case: str
 ) -> None:
     target = ("opssight", f"127.0.0.1:{operator.metrics_port}")
-    view.apply("AnomalyDetector", "silent", detector(case, alert={"for": "1s"}))
-    view.reaches("adet", "silent", "Loaded", "RuleLoaded")
     cluster.remove_scrape_target("opssight")
     try:
+        view.apply("AnomalyDetector", "silent", detector(case, alert={"for": "1s"}))
         assert "not scraped" in view.reaches("adet", "silent", "ScoresNotScraped", "RuleLoaded")
         cluster.add_scrape_target(*target, {"namespace": "monitoring"}, interval="1s")
         renamed = lambda: "exported_namespace" in view.condition("adet", "silent", "RuleLoaded")[2]  # noqa: E731

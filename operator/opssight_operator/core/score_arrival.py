@@ -38,16 +38,16 @@ def arrival_due(
 ) -> bool:
     """Whether to ask now, when scores have been exported for ``exported_for`` seconds without a break.
 
-    Not before two intervals, so that there was a scrape. Then once, at each run while something is wrong, and with the
-    heartbeat of the status, as a scrape may end one day.
+    Not before two intervals, so that there was a scrape. Then in a few runs, as one of them may be skipped; at each run
+    while something is wrong; and with the heartbeat of the status, as a scrape may end one day.
     """
     patience = max(2 * interval, _LOOKS * settings.rule_check_seconds)
     if exported_for < patience:
         return False
     last = find(conditions, ConditionType.RULE_LOADED)
     well = last is not None and last.reason == Reason.LOADED
-    first_time = exported_for < patience + interval
-    return not well or first_time or beat_between(now - interval, now, settings.status_heartbeat_seconds, uid)
+    at_first = exported_for < patience + max(3 * interval, patience)
+    return not well or at_first or beat_between(now - interval, now, settings.status_heartbeat_seconds, uid)
 
 
 def with_arrival(loaded: Verdict, scores: ScoreArrival | None, last: Verdict | None) -> Verdict:

@@ -23,8 +23,9 @@ def loaded(reason: str) -> list[Condition]:
 DUE: dict[str, tuple[str, float, float, bool]] = {
     "not before there was a scrape": ("Loaded", 119.0, 10.0, False),
     "not before two intervals": ("Loaded", 1199.0, 600.0, False),
-    "once when there must have been a scrape": ("Loaded", 125.0, 10.0, True),
-    "and not at the next run": ("Loaded", 135.0, 10.0, False),
+    "in a few runs when there must have been a scrape": ("Loaded", 125.0, 10.0, True),
+    "also when two of three runs were skipped": ("Loaded", 1200.0 + 1790.0, 600.0, True),
+    "and not for ever": ("Loaded", 240.0, 10.0, False),
     "at each run while the scores do not arrive": ("ScoresNotScraped", HOUR, 10.0, True),
     "when the rule is loaded later than the scores are exported": ("NotLoaded", HOUR, 10.0, True),
     "but never without scores of our own": ("ScoresNotScraped", 0.0, 10.0, False),
