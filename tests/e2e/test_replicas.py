@@ -57,7 +57,10 @@ def test_killed_pods_come_back_with_the_same_thresholds(place: Place, resources:
 
 
 def test_the_standby_takes_over_when_the_leader_alone_is_killed(place: Place, resources: int) -> None:
-    """Killed by force, so that it cannot give the Lease back."""
+    """At the latest after a Lease; kubelet says SIGTERM also to a pod that is deleted by force, so mostly at once.
+
+    A replica that dies without a word is in tests/component/test_crash.py.
+    """
     leader, standby = leader_and_standby(place)
     before = wait_for("thresholds", lambda: thresholds(place) or None, 60)
     place.kubectl("delete", "pod", leader, "-n", SYSTEM, "--grace-period=0", "--force")
