@@ -29,7 +29,7 @@ CODE = ("shop.py", "shop_model.py", "history.py", "noise.py")
 DAYS = 14.0
 
 
-STORY = ("test_image", "test_node", "test_product", "test_replicas", "test_release", "test_uninstall")
+STORY = ("test_node", "test_product", "test_image", "test_replicas", "test_release", "test_uninstall")
 """The files in the order of what they tell; each can be run alone."""
 _left_out = pytest.StashKey[list[str]]()
 
@@ -69,6 +69,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 _last: dict[str, Place] = {}
+
+
+@pytest.fixture(scope="session")
+def image_told() -> Iterator[Future[str]]:
+    """What ``image.check`` says of the image that is installed; who asks first need not wait for it."""
+    (shipped,) = [one for one in platforms.chosen().archives() if one.image == images.operator_image()]
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(images.check, shipped)
 
 
 @pytest.fixture(scope="session")

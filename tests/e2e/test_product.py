@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
 import yaml
 from charts.rendering import CHART
 from charts.rendering import NAMESPACE as SYSTEM
@@ -87,6 +88,7 @@ def test_scores_are_scraped_with_the_namespace_of_their_resource(place: Place, r
     assert float(row["value"][1]) >= 0
 
 
+@pytest.mark.usefixtures("image_told")  # which is looked into while this test waits
 def test_a_fault_of_the_shop_fires_the_alert_and_stands_in_the_report(place: Place, shop: str, resources: int) -> None:
     began = time.monotonic()
     post(f"{shop}/fault?service={SERVICE}&kind=latency")

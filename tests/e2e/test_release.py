@@ -28,7 +28,6 @@ def test_an_upgrade_under_load_leaves_no_gap_longer_than_two_intervals(place: Pl
         return len(place.query(f"count by (detector) ({selector})")) == LOAD or None
 
     wait_for("the load", all_scored, 180)
-    time.sleep(INTERVAL)
     began = time.time()
     place.release("upgrade", VALUES | {"image": {"tag": "next"}, "settings": {"allowPatch": True, "fetchThreads": 6}})
     took = time.time() - began
