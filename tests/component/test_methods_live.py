@@ -129,7 +129,6 @@ def test_every_method_finds_the_service_that_became_slow(
     over = time.monotonic() + TRAINED_SECONDS
     for method in METHODS:
         view.reaches("adet", method.lower(), "Reconciled", seconds=over - time.monotonic())
-    print("trained", TRAINED_SECONDS - (over - time.monotonic()))
     assert not finders(), "there is nothing to find yet"
     fault = f"{shop_url}/fault?service=checkout&kind=latency&strength=3"
     with urllib.request.urlopen(urllib.request.Request(fault, method="POST")):
@@ -139,5 +138,4 @@ def test_every_method_finds_the_service_that_became_slow(
     except AssertionError:
         missing = sorted(set(METHODS) - set(found))
         raise AssertionError(f"not found by {missing}; by the others after seconds: {found}") from None
-    print(found)
     assert "Traceback" not in replica.log, replica.log[-3000:]
