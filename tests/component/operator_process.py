@@ -199,12 +199,14 @@ class View:
 
 
 @contextmanager
-def working(cluster: Cluster, folder: Path, max_series: int = 500, **environment: str) -> Iterator[OperatorProcess]:
+def working(
+    cluster: Cluster, folder: Path, max_series: int = 500, api_url: str = "", **environment: str
+) -> Iterator[OperatorProcess]:
     """A replica that leads, with a MetricsSource ``loop``; in the end no traceback was logged, no right missed."""
     install(cluster)
     limits = {"timeout": "5s", "maxSeries": max_series}
     View(cluster, "").apply("MetricsSource", "loop", {"url": cluster.prometheus_url, "limits": limits})
-    running = OperatorProcess(cluster, folder, **environment).start()
+    running = OperatorProcess(cluster, folder, api_url=api_url, **environment).start()
     try:
         eventually("the operator leads", running.leads)
         yield running

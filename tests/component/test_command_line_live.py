@@ -13,6 +13,8 @@ import pytest
 from localcluster import Cluster
 from localcluster.build import program
 
+from component.operator_process import View, install
+
 STEP = 60.0
 
 
@@ -86,6 +88,41 @@ def test_what_prometheus_refuses_or_limits_is_one_sentence(cluster: Cluster, his
         assert (said.returncode, said.stdout) == (2, "")
         assert says in said.stderr
         assert said.stderr.count("\n") == 1
+
+
+RULES = """\
+groups:
+- name: shop
+  rules:
+  - alert: Errors
+    expr: errors / requests > 0.05  # by hand
+    labels: {severity: warning}
+"""
+
+
+def test_a_diff_takes_a_policy_as_kubectl_prints_it(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    install(cluster)
+    alert = {"name": "Errors", "labels": {"severity": "warning"}}
+    view = View(cluster, namespace)
+    for name in ("errors", "other"):
+        view.apply("ThresholdPolicy", name, {"expr": "errors / requests", "alert": alert})
+        status = {"thresholds": [{"current": "0.08", "reason": "Changed", "message": "first threshold"}]}
+        body = json.dumps({"status": status})
+        cluster.kubectl("patch", "tpol", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", body)
+    (tmp_path / "rules.yaml").write_text(RULES)
+    (tmp_path / "one.yaml").write_text(cluster.kubectl("get", "tpol", "errors", "-n", namespace, "-o", "yaml"))
+    (tmp_path / "list.yaml").write_text(cluster.kubectl("get", "tpol", "-n", namespace, "-o", "yaml"))
+    of_list = ("--policy", tmp_path / "list.yaml", "--name", "errors")
+    for options in (("--policy", tmp_path / "one.yaml"), of_list):
+        said = opssight("diff", tmp_path / "rules.yaml", *options)
+        assert said.returncode == 1, said.stderr
+        changed = [line for line in said.stdout.splitlines() if line[0] in "+-" and line[:3] not in ("+++", "---")]
+        assert changed == [
+            "-    expr: errors / requests > 0.05  # by hand",
+            "+    expr: errors / requests > 0.08  # by hand",
+        ]
+    said = opssight("diff", tmp_path / "rules.yaml", "--policy", tmp_path / "list.yaml")
+    assert said.returncode == 2 and "choose one with --name" in said.stderr
 
 
 def test_kubectl_finds_its_plugin() -> None:

@@ -293,3 +293,21 @@ def test_the_git_side_alert_falls_back_to_its_default_when_the_policy_is_deleted
     eventually("it is quiet on the default", lambda: not cluster.prometheus.query(firing), seconds=60)
     lever.values[case] = 25.0
     eventually("it fires on the default of Git", lambda: cluster.prometheus.query(firing), seconds=60)
+
+
+def test_without_the_flag_of_the_operator_no_alert_is_patched(operator: OperatorProcess, view: View, case: str) -> None:
+    rule = {"alert": "Theirs", "expr": f'lever{{case="{case}"}} > 12'}
+    body = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "theirs", "labels": {"opssight.dev/patch": "allowed"}},
+        "spec": {"groups": [{"name": f"theirs-{case}", "rules": [rule]}]},
+    }
+    view.cluster.kubectl("apply", "-n", view.namespace, "-f", "-", input=json.dumps(body))
+    patch = {"target": {"name": "theirs"}, "alert": "Theirs"}
+    view.apply("ThresholdPolicy", "patch", policy(case, delivery={"mode": "Patch", "patch": patch}))
+    assert "OPSSIGHT_ALLOW_PATCH=true" in view.reaches("tpol", "patch", "PatchDisabled")
+    assert view.condition("tpol", "patch", "Applied")[1] == "PatchDisabled"
+    found = view.get("prometheusrule", "theirs") or {}
+    assert found["spec"] == body["spec"]
+    assert not [name for name in found["metadata"].get("annotations", {}) if name.startswith("opssight.dev/")]
