@@ -379,7 +379,7 @@ RULES = {
         {"for": "1m"},
         a_loaded_rule(RULE),
         None,
-        ("False", "NotLoaded"),
+        ("False", "NotLoaded"),  # the old one still is
         "True",
         30.0,
     ),
