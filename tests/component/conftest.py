@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 from localcluster import Cluster, Options, Prometheus
 
+from component.audit import AuditLog
 from component.lever import Lever, scraped_lever
 
 HERE = Path(__file__).parent
@@ -29,9 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def audit_log(tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
+    """What the operator's ServiceAccount asks of ``cluster``."""
+    return AuditLog(tmp_path_factory.mktemp("audit"))
+
+
+@pytest.fixture(scope="session")
+def cluster(audit_log: AuditLog) -> Iterator[Cluster]:
     """Kubernetes, prometheus-operator, and Prometheus with two weeks of the shop's history."""
-    with Cluster(options=Options(history_days=14.0)) as running:
+    options = Options(history_days=14.0, apiserver_flags=audit_log.apiserver_flags)
+    with Cluster(options=options) as running:
         yield running
 
 
