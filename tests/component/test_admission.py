@@ -98,6 +98,56 @@ def test_a_default_inside_a_part_that_is_given_is_filled_in_too(api):
     assert spec["queries"][0]["direction"] == "Both"
 
 
+MEGABYTE = 1_000_000
+QUERIES = [{"name": f"q{number}", "expr": "x" * 40} for number in range(MEGABYTE // 70)]
+LABELS = {f"label{number}": "x" * 40 for number in range(MEGABYTE // 60)}
+
+
+def annotated(manifest, **metadata):
+    return {**manifest, "metadata": {**manifest["metadata"], **metadata}}
+
+
+HUGE = {
+    "an expression": (detector(query={"expr": "x" * MEGABYTE}), "spec.queries[0].expr: Too"),
+    "an expression of a policy": (policy(expr="x" * MEGABYTE), "spec.expr: Too"),
+    "a list of queries": (detector(queries=QUERIES), "spec.queries: Too"),
+    "labels of an alert": (detector(alert={"labels": LABELS}), "spec.alert.labels: Too"),
+    "one label of an alert": (detector(alert={"labels": {"a": "x" * MEGABYTE}}), "spec.alert.labels.a: Too"),
+    "labels that tell thresholds apart": (policy(perLabels=list(LABELS)), "spec.perLabels: Too"),
+    "a template": (
+        policy(delivery={"mode": "Render", "render": {"expr": "$threshold" * (MEGABYTE // 10)}}),
+        "spec.delivery.render.expr: Too",
+    ),
+    "an address": (source(url="http://" + "x" * MEGABYTE), "spec.url: Too"),
+    "namespaces of a source": (
+        source(tenancy={"allowedNamespaces": {"names": list(LABELS)}}),
+        "spec.tenancy.allowedNamespaces.names: Too",
+    ),
+    "matchers of a report": (
+        report(inputs={"alerts": {"matchers": [f'{name}="x"' for name in LABELS]}}),
+        "spec.inputs.alerts.matchers: Too",
+    ),
+    "one matcher of a report": (
+        report(inputs={"alerts": {"matchers": [f'a="{"x" * MEGABYTE}"']}}),
+        "spec.inputs.alerts.matchers[0]: Too",
+    ),
+    "labels of the resource": (annotated(detector(), labels={"a": "x" * MEGABYTE}), "metadata.labels: Invalid value"),
+    "annotations of the resource": (
+        annotated(policy(), annotations={"a": "x" * MEGABYTE}),
+        "metadata.annotations: Too",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_a_megabyte_is_refused_and_the_field_that_holds_it_is_named(api, what):
+    manifest, says = HUGE[what]
+    with pytest.raises(HttpError) as refusal:
+        api("POST", path_of(manifest) + "?dryRun=All", manifest)
+    assert refusal.value.status == 422
+    assert says in said_of(refusal.value)[:2000], "near the beginning, where people see it"
+
+
 def test_a_misspelt_field_is_refused_by_name_when_asked_strictly(api):
     manifest = detector(trainingWindows="7d")
     with pytest.raises(HttpError) as refusal:
