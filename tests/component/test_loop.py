@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from localcluster import Cluster
 
 from component.lever import Lever
 from component.operator_process import OperatorProcess, View, detector, eventually, policy, working
+from contract.tenant_doors import DOORS, SECRET, filled, manifests
+from opssight_operator.core.literals import parse
+from opssight_operator.core.promql import selectors
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +186,43 @@ def test_odd_queries_each_get_their_condition_and_harm_nobody(
     assert view.condition("adet", "neighbour")[1] == "Reconciled"
 
 
+ANNOTATED = 8
+
+
+def test_a_quarter_of_a_megabyte_of_annotations_harms_neither_the_operator_nor_neighbours(
+    cluster: Cluster, operator: OperatorProcess, view: View, lever: Lever, case: str
+) -> None:
+    def resident() -> float:
+        (line,) = [line for line in operator.metrics().splitlines() if line.startswith("process_resident_memory_bytes")]
+        return float(line.split()[1]) / 2**20
+
+    view.apply("AnomalyDetector", "neighbour", detector(case))
+    view.apply("ThresholdPolicy", "neighbour", policy(case))
+    view.reaches("adet", "neighbour", "Reconciled")
+    view.reaches("tpol", "neighbour", "Reconciled")
+    before = resident()
+    for number in range(ANNOTATED):
+        kind, plural, spec = (
+            ("AnomalyDetector", "anomalydetectors", detector(case)),
+            ("ThresholdPolicy", "thresholdpolicies", policy(case, delivery={"mode": "Recommend"})),
+        )[number % 2]
+        annotations = {f"note-{part}": "x" * 65_000 for part in range(4)}  # 262,144 bytes are the most
+        body = {
+            "apiVersion": "opssight.dev/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": f"heavy-{number}", "annotations": annotations},
+            "spec": spec,
+        }
+        cluster.api("POST", f"/apis/opssight.dev/v1alpha1/namespaces/{view.namespace}/{plural}", body)
+    for number in range(ANNOTATED):
+        view.reaches(("adet", "tpol")[number % 2], f"heavy-{number}", "Reconciled")
+    lever.values[case] = 50.0
+    seen = lambda: (view.get("adet", "neighbour") or {})["status"].get("anomalies")  # noqa: E731
+    eventually("the neighbour is still judged", seen)
+    assert resident() - before < 40, "what is not ours is not kept"
+    assert operator.leads()
+
+
 def test_tenants_are_kept_apart(cluster: Cluster, operator: OperatorProcess, view: View, case: str) -> None:
     tenancy = {
         "enforcedMatchers": [{"label": "namespace", "value": "$(namespace)"}],
@@ -201,6 +242,67 @@ def test_tenants_are_kept_apart(cluster: Cluster, operator: OperatorProcess, vie
     assert message
     view.apply("AnomalyDetector", "confined", detector(case, **reference))
     view.reaches("adet", "confined", "NoData")  # the lever has no namespace label, so that this tenant sees nothing
+
+
+def test_no_field_of_any_kind_is_a_door_out_of_the_namespace(
+    cluster: Cluster, operator: OperatorProcess, view: View, case: str
+) -> None:
+    own, bank, now = view.namespace, f"bank-{view.namespace}", time.time()
+    tenancy = {"enforcedMatchers": [{"label": "namespace", "value": "$(namespace)"}]}
+    view.apply("MetricsSource", case, {"url": cluster.prometheus_url, "tenancy": tenancy})
+    times = [now - 598 + 2 * i for i in range(300)]
+    mine = [(at, 10 + math.sin(at)) for at in times]
+    theirs = [(at, SECRET) for at in times]
+    cluster.remote_write(
+        [
+            ({"__name__": "till", "namespace": own}, mine),
+            ({"__name__": "till", "namespace": bank}, theirs),
+            ({"__name__": "vault", "namespace": bank, "a": "b"}, theirs),
+        ]
+    )
+    items = {"apiVersion": "v1", "kind": "List", "items": manifests(own, bank, case)}
+    cluster.kubectl("apply", "-f", "-", input=json.dumps(items))
+
+    def seen() -> list[dict[str, Any]]:
+        found = json.loads(cluster.kubectl("get", "adet,tpol,prep", "-n", own, "-o", "json"))["items"]
+        return sorted(found, key=lambda item: int(item["metadata"]["name"].removeprefix("door-")))
+
+    def open_or_undecided() -> dict[str, Any]:
+        said = {}
+        for (words, door), item in zip(DOORS.items(), seen(), strict=True):
+            ready = [c for c in item.get("status", {}).get("conditions", []) if c["type"] == "Ready"]
+            reason, message = (ready[0]["reason"], ready[0].get("message", "")) if ready else ("", "")
+            if reason != door.reason or filled(door.says, own, bank) not in message:
+                said[words] = (reason, message)
+        return said
+
+    def all_are_shut() -> bool:
+        last[0] = open_or_undecided()
+        return not last[0]
+
+    last: list[dict[str, Any]] = [{}]
+    try:
+        eventually("every door is shut", all_are_shut, seconds=60, pause=1.0)
+    except AssertionError:
+        raise AssertionError(last[0]) from None
+    items_now = seen()
+    for (words, _), item in zip(DOORS.items(), items_now, strict=True):
+        assert "424242" not in json.dumps(item["status"]), words
+    exported = [line for line in operator.metrics().splitlines() if f'namespace="{own}"' in line]
+    assert exported and not [line for line in exported if "424242" in line or bank in line]
+    objects = _rule_objects(cluster, own)
+    short = {"AnomalyDetector": "adet", "ThresholdPolicy": "tpol", "PatternReport": "prep"}
+    names = {words: f"opssight-{short[door.kind]}-door-{n}" for n, (words, door) in enumerate(DOORS.items())}
+    for words, door in DOORS.items():
+        if door.refused:
+            assert names[words] not in objects, words
+    rendered = [r for n in objects for g in objects[n][1]["groups"] for r in g["rules"] if r.get("alert") == "Till"]
+    assert len(rendered) == 3
+    for rule in rendered:
+        assert rule["labels"]["namespace"] == own
+        for selector in selectors(parse(rule["expr"])):
+            assert f'namespace="{own}"' in str(selector), rule["expr"]
+    cluster.kubectl("delete", "msrc", case)
 
 
 def test_a_missing_source_is_named_and_recovers_when_it_appears(
