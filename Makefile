@@ -51,7 +51,7 @@ check: ## Lint, types, layers and unit tests, in under a minute
 	@$(MAKE) --no-print-directory unit
 
 tools: $(STAMP) # the tests need them, the demo does not
-	@$(BIN)/python -m localcluster build --with helm --with argocd --with alertmanager
+	@$(BIN)/python -m localcluster build --with helm --with argocd --with kstatus --with alertmanager
 
 test: tools ## Everything that can be checked on one machine
 	@$(MAKE) --no-print-directory -j2 lint layers types

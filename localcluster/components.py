@@ -162,6 +162,8 @@ COMPONENTS: tuple[Component, ...] = (
         folders=("manifests/crds",),
         optional=True,
     ),
+    # What Flux judges objects by. The module follows Kubernetes', so that what controlplane compiled is used again.
+    Component(name="kstatus", version="v1.2.1", programs={"kstatus": "."}, how="module", optional=True),
     Component(
         name="node",
         version=KUBERNETES,

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from opssight_operator.api import docs, schema
-from opssight_operator.api.conditions import REASON_MEANING, TYPE_MEANING, ConditionType, Reason
+from opssight_operator.api.conditions import REASON_MEANING, STALLING, TYPE_MEANING, ConditionType, Reason
 from opssight_operator.api.event_reasons import EVENT_REASON_MEANING, EventReason
 from opssight_operator.api.remedies import REMEDY
 from opssight_operator.api.threshold_reasons import THRESHOLD_REASON_MEANING, ThresholdReason
-from opssight_operator.errors import OpsSightError
+from opssight_operator.errors import OpsSightError, SpecError
 
 ROOT = Path(__file__).parents[2]
 GOOD = {
@@ -73,6 +73,10 @@ def test_every_word_has_a_sentence_that_says_when_it_is_true(words, meanings):
 def test_every_reason_is_good_or_has_something_to_do():
     assert set(REMEDY) == set(Reason) - GOOD
     assert all(remedy.endswith((".", "?")) for remedy in REMEDY.values())
+
+
+def test_stalled_is_what_no_other_try_of_the_same_spec_can_mend():
+    assert {str(reason) for reason in STALLING} == {error.__name__ for error in SpecError.__subclasses__()}
 
 
 def test_every_error_that_is_raised_on_purpose_has_its_reason():

@@ -16,6 +16,7 @@ from .base import (
     Name,
     Number,
     ObjectLabels,
+    ObservedGeneration,
     PromQL,
     Resource,
     SeriesLabels,
@@ -274,9 +275,10 @@ class AnomalyDetectorStatus(KubeModel):
     conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] = Field(
         default_factory=list
     )
-    """conditions of the detector: Ready, DataAvailable, ModelTrained and RuleLoaded."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """observedGeneration is the generation of the spec that this status speaks about."""
+    """conditions of the detector: Ready, DataAvailable, ModelTrained and RuleLoaded; Stalled where a person
+    has to act."""
+    observed_generation: ObservedGeneration | None = None
+    """observedGeneration is the generation of the spec that this status speaks about; -1 before the first look."""
     summary: Summary | None = None
     """summary of all series."""
     series: Annotated[list[SeriesStatus], Field(max_length=20, json_schema_extra=list_atomic())] = Field(

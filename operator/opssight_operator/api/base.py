@@ -72,6 +72,8 @@ TimeSpan = Annotated[str, StringConstraints(max_length=32)]
 """A duration in a status."""
 Time = Annotated[str, StringConstraints(max_length=32), Field(json_schema_extra={"format": "date-time"})]
 """An RFC 3339 time in UTC."""
+ObservedGeneration = Annotated[int, Field(ge=-1)]
+"""The generation that a status speaks about; the API server fills in -1 where there is no status yet."""
 Digest = Annotated[str, StringConstraints(max_length=71)]
 """``sha256:`` and 64 hexadecimal digits."""
 

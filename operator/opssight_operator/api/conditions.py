@@ -1,7 +1,8 @@
 """Condition types and reasons: the one list, each with a sentence that says when it is true.
 
 The docs page on troubleshooting is generated from this file. A transition time moves only when the
-status flips; every condition is set from the first reconcile on.
+status flips; every condition is set from the first reconcile on, but for Stalled, which kstatus wants to be
+absent while all is well.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class ConditionType(StrEnum):
     """What a condition speaks about; each value's sentence is in ``TYPE_MEANING``."""
 
     READY = "Ready"
+    STALLED = "Stalled"
     DATA_AVAILABLE = "DataAvailable"
     MODEL_TRAINED = "ModelTrained"
     RULE_LOADED = "RuleLoaded"
@@ -31,6 +33,7 @@ class ConditionType(StrEnum):
 
 TYPE_MEANING: dict[ConditionType, str] = {
     ConditionType.READY: "The resource does what its spec asks for; an anomaly or a held threshold is no lack of it.",
+    ConditionType.STALLED: "The spec cannot be done until a person changes it or its source; absent otherwise.",
     ConditionType.DATA_AVAILABLE: "The queries return enough samples to work with.",
     ConditionType.MODEL_TRAINED: "Every series with data has a model that can judge it.",
     ConditionType.RULE_LOADED: "Prometheus itself lists the rules that this resource owns, and has their scores.",
@@ -155,6 +158,9 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.EVERYTHING_READ: "Every input of the last report was read to its end.",
     Reason.INPUT_CUT: "An input of the last report had more than is read, or was not there; the message says which.",
 }
+
+STALLING = frozenset({Reason.INVALID_SPEC, Reason.INVALID_QUERY, Reason.NOT_ALLOWED})
+"""Reasons of a Ready that is False and stays so by itself: the ``SpecError`` family."""
 
 Status = Literal["True", "False", "Unknown"]
 

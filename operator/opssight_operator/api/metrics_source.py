@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from .base import Duration, KubeModel, LabelName, Name, ObjectLabels, ObjectName, Resource, list_map, list_set
+from .base import (
+    Duration,
+    KubeModel,
+    LabelName,
+    Name,
+    ObjectLabels,
+    ObjectName,
+    ObservedGeneration,
+    Resource,
+    list_map,
+    list_set,
+)
 from .conditions import Condition
 from .validation import Bounds, Form, KeyForm, Rule, fits, matches
 
@@ -240,9 +251,9 @@ class MetricsSourceStatus(KubeModel):
     conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] = Field(
         default_factory=list
     )
-    """conditions of the source: Ready and Reachable."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """observedGeneration is the generation of the spec that this status speaks about."""
+    """conditions of the source: Ready and Reachable; Stalled where a person has to act."""
+    observed_generation: ObservedGeneration | None = None
+    """observedGeneration is the generation of the spec that this status speaks about; -1 before the first look."""
     flavour: Literal["Prometheus", "Thanos", "Mimir", "VictoriaMetrics", "Unknown"] | None = None
     """flavour of the server that answered."""
     version: Annotated[str, StringConstraints(max_length=64)] | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from .base import Digest, KubeModel, Time, list_atomic, list_map, list_set
+from .base import Digest, KubeModel, ObservedGeneration, Time, list_atomic, list_map, list_set
 from .conditions import Condition
 
 InputName = Literal["Alerts", "Detectors", "Events"]
@@ -65,9 +65,9 @@ class PatternReportStatus(KubeModel):
     conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] = Field(
         default_factory=list
     )
-    """conditions of the resource: Ready, and Complete of the last report."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """observedGeneration is the generation of the spec that this status speaks about."""
+    """conditions of the resource: Ready, and Complete of the last report; Stalled where a person has to act."""
+    observed_generation: ObservedGeneration | None = None
+    """observedGeneration is the generation of the spec that this status speaks about; -1 before the first look."""
     next_run_at: Time | None = None
     """nextRunAt is when the next report is due; absent when none is."""
     last_report: KeptReport | None = None

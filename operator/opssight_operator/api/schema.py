@@ -60,7 +60,7 @@ def root_schema(kind: Kind) -> Schema:
             "kind": {"description": f"kind is {kind.name}.", "type": "string"},
             "metadata": {"type": "object"},
             "spec": _named("spec", structural_schema(kind.spec)),
-            "status": _named("status", structural_schema(kind.status, defaults=False)),
+            "status": _unseen(_named("status", structural_schema(kind.status, defaults=False))),
         },
         "x-kubernetes-validations": [
             {
@@ -74,6 +74,15 @@ def root_schema(kind: Kind) -> Schema:
 def _named(field: str, schema: Schema) -> Schema:
     text = schema["description"]
     return {**schema, "description": f"{field}: {text[0].lower()}{text[1:]}"}
+
+
+def _unseen(status: Schema) -> Schema:
+    """The status of an object that nobody has looked at says so, else kstatus would take the object for done.
+
+    It is the one thing that is filled into a status, and it speaks of no data; kinds of Flux have the same.
+    """
+    first = {key: status[key] for key in ("description", "type")}
+    return {**first, "default": {"observedGeneration": -1}, **status}
 
 
 class _Dumper(yaml.SafeDumper):

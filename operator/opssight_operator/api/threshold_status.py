@@ -11,6 +11,7 @@ from .base import (
     KubeModel,
     Number,
     ObjectName,
+    ObservedGeneration,
     SeriesLabels,
     Time,
     TimeSpan,
@@ -133,9 +134,10 @@ class ThresholdPolicyStatus(KubeModel):
     conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] = Field(
         default_factory=list
     )
-    """conditions of the policy: Ready, DataAvailable, Recommended, Applied, RuleLoaded and AsPredicted."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """observedGeneration is the generation of the spec that this status speaks about."""
+    """conditions of the policy: Ready, DataAvailable, Recommended, Applied, RuleLoaded and AsPredicted; Stalled where a
+    person has to act."""
+    observed_generation: ObservedGeneration | None = None
+    """observedGeneration is the generation of the spec that this status speaks about; -1 before the first look."""
     count: Annotated[int, Field(ge=0)] = 0
     """count of thresholds, also of those beyond the list's length."""
     thresholds: Annotated[list[ThresholdStatus], Field(max_length=50, json_schema_extra=list_atomic())] = Field(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..api.conditions import Condition, ConditionType, Reason, Status, set_condition
+from ..api.conditions import STALLING, Condition, ConditionType, Reason, Status, set_condition
 from .timing import whole_second
 
 MAX_MESSAGE = 1024
@@ -57,8 +57,11 @@ def with_verdicts(
 ) -> list[Condition]:
     """The conditions that ``verdicts`` make of the ``previous`` ones; ``now`` is seconds since the epoch.
 
-    None leaves a condition as it was; a type that is not among the verdicts is dropped.
+    None leaves a condition as it was; a type that is not among the verdicts is dropped. Stalled follows from Ready.
     """
+    ready = verdicts.get(ConditionType.READY) or verdict_of(previous, ConditionType.READY)
+    if ready is not None and stalls(ready):
+        verdicts = {**verdicts, ConditionType.STALLED: replace(ready, status="True")}
     conditions = [c for c in previous if c.type in verdicts]
     for kind, verdict in verdicts.items():
         if verdict is None:
@@ -74,6 +77,11 @@ def with_verdicts(
         )
     order = [str(kind) for kind in verdicts]
     return sorted(conditions, key=lambda c: order.index(c.type))
+
+
+def stalls(ready: Verdict) -> bool:
+    """Whether waiting is in vain: only a person can change what Ready says."""
+    return ready.status == "False" and ready.reason in STALLING
 
 
 def shortened(message: str, limit: int = MAX_MESSAGE) -> str:

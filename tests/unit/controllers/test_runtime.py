@@ -62,6 +62,16 @@ def test_a_new_resource_says_pending_first_and_ready_after_its_first_run() -> No
     assert world.resources == {"AnomalyDetector": 1}
 
 
+def test_a_status_that_says_that_nobody_has_looked_is_none() -> None:
+    async def script(world: World, runtime: Runtime) -> None:
+        runtime.seen("ThresholdPolicy", {**body_of(a_policy("p")), "status": {"observedGeneration": -1}})
+        await asyncio.sleep(1)
+
+    world = play(script)
+    assert world.ready("p") == ["Pending", "Reconciled"], "it runs at once, and says so before"
+    assert [status["observedGeneration"] for status in world.written("p")] == [1, 1]
+
+
 def test_status_is_written_on_a_change_of_meaning_and_not_at_each_run() -> None:
     async def script(world: World, runtime: Runtime) -> None:
         runtime.seen("AnomalyDetector", body_of(a_detector("a", **DETECTOR)))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from builders import NOW, a_detector, a_policy, a_source
+from builders import NOW, a_detector, a_policy, a_report, a_source
 from opssight_operator import errors
 from opssight_operator.api.anomaly_detector import AnomalyDetectorStatus, SeriesStatus, Summary
 from opssight_operator.api.conditions import Condition, Reason
 from opssight_operator.api.threshold_status import ThresholdPolicyStatus, ThresholdStatus
-from opssight_operator.core.held import held_plan, not_applied, pending_plan, suspended_plan
+from opssight_operator.core.held import Kind, held_plan, not_applied, pending_plan, suspended_plan
 from opssight_operator.core.plan import ApplyRule, Event, Gauge, KeepRule, Plan, RuleObject
 from opssight_operator.settings import Settings
 
@@ -63,6 +65,32 @@ def test_a_failed_reconcile_says_why_and_holds_the_threshold(
     assert plan.retry_after == retry
     assert plan.outcome == reason
     assert [(e.type, e.reason) for e in plan.events] == [("Warning", reason)]
+
+
+EACH_KIND = {"detector": a_detector(), "policy": a_policy(), "source": a_source(), "report": a_report()}
+
+
+@pytest.mark.parametrize("resource", EACH_KIND.values(), ids=EACH_KIND)
+def test_what_only_a_person_can_mend_is_stalled_as_long_as_it_lasts(resource: Kind) -> None:
+    def after(plan: Plan[Any], error: Exception) -> Plan[Any]:
+        return held_plan(resource.model_copy(update={"status": plan.status}), error, NOW, SETTINGS)
+
+    refused = held_plan(resource, errors.NotAllowed("ask for shop"), NOW, SETTINGS)
+    assert said(refused)["Stalled"] == ("True", "NotAllowed")
+    assert refused.status.conditions[-1].message == "ask for shop"
+    assert said(after(refused, errors.InvalidSpec("no such zone")))["Stalled"] == ("True", "InvalidSpec")
+    for passing in (errors.PrometheusUnreachable("no answer"), errors.NoData("none"), KeyError("a defect")):
+        waiting = after(refused, passing)
+        assert "Stalled" not in said(waiting), "it may pass by itself"
+        assert waiting.status_changed
+
+
+@pytest.mark.parametrize("resource", [a_detector(alert={}), a_policy(mode="Record")], ids=["detector", "policy"])
+def test_a_rule_that_the_api_server_refuses_is_stalled(resource: Kind) -> None:
+    ready = resource.status.model_copy(update={"conditions": all_good("Ready", "RuleLoaded")})
+    plan = Plan(ready, True, ApplyRule(RuleObject("x", {}, (), "d")), (), (), "Reconciled")
+    refused = not_applied(plan, resource, errors.InvalidSpec("denied the request"), NOW, SETTINGS)
+    assert said(refused)["Stalled"] == ("True", "InvalidSpec")
 
 
 def test_the_text_of_a_defect_is_not_shown() -> None:

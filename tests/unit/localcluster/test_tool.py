@@ -53,7 +53,7 @@ def test_optional_components_are_built_when_named_and_unknown_ones_refused() -> 
     assert "helm" not in [component.name for component in select()]
     assert "helm" in [component.name for component in select(["helm"])]
     with pytest.raises(
-        ClusterError, match=r"'etcd'.*optional components are alertmanager, argocd, coredns, helm, node"
+        ClusterError, match=r"'etcd'.*optional components are alertmanager, argocd, coredns, helm, kstatus, node"
     ):
         select(["etcd"])
 
