@@ -33,6 +33,8 @@ class AppState:
     message: str
     revision: str
     resources: tuple[Mapping[str, Any], ...]
+    syncs: int
+    """How many syncs came to their end."""
 
 
 class ArgoCD:
@@ -85,32 +87,15 @@ class ArgoCD:
             "Argo CD's controller", lambda: http.is_ok(f"http://{host}:{metrics}/healthz"), list(SERVERS)
         )
 
-    def application(
-        self,
-        name: str,
-        repository: Path,
-        path: str,
-        namespace: str,
-        *,
-        options: tuple[str, ...] = (),
-        helm_values: str = "",
-    ) -> None:
-        """An Application that syncs by itself, heals and prunes; applied again it is changed."""
-        source: dict[str, Any] = {"repoURL": f"file://{repository}", "path": path, "targetRevision": "HEAD"}
-        if helm_values:
-            source["helm"] = {"values": helm_values}
-        body = {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {
-                "project": "default",
-                "source": source,
-                "destination": {"server": self._control_plane.url, "namespace": namespace},
-                "syncPolicy": {"automated": {"prune": True, "selfHeal": True}, "syncOptions": list(options)},
-            },
+    def application(self, body: Mapping[str, Any], repository: Path) -> None:
+        """Apply an Application that reads this folder and writes into this cluster; all else is as it says."""
+        spec = body["spec"]
+        local = {
+            **spec,
+            "source": {**spec["source"], "repoURL": f"file://{repository}"},
+            "destination": {**spec["destination"], "server": self._control_plane.url},
         }
-        self._control_plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(body))
+        self._control_plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps({**body, "spec": local}))
 
     def refresh(self, name: str, how: str = "normal") -> None:
         """Look at Git and at the cluster now: without it a commit may be seen minutes later. ``hard``: render anew."""
@@ -127,6 +112,7 @@ class ArgoCD:
             message="; ".join([*problems, status.get("operationState", {}).get("message", "")]),
             revision=status.get("sync", {}).get("revision", ""),
             resources=tuple(status.get("resources", [])),
+            syncs=len(status.get("history", [])),
         )
 
     def remove(self, name: str) -> None:

@@ -3,223 +3,149 @@
 from __future__ import annotations
 
 import json
-import random
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from localcluster import Cluster, Options
-from localcluster.argocd import ArgoCD
 
-from component.lever import Lever
-from component.operator_process import ROOT, OperatorProcess, View, detector, eventually, policy
-
-APPLY = {"server-side": ("ServerSideApply=true",), "client-side": ()}
-USERS_ALERT = {
-    "apiVersion": "monitoring.coreos.com/v1",
-    "kind": "PrometheusRule",
-    "metadata": {"name": "users-alert"},
-    "spec": {
-        "groups": [
-            {
-                "name": "users",
-                "rules": [
-                    {
-                        "alert": "LeverTooHigh",
-                        "expr": 'lever{case="gitops"} > on() group_left() '
-                        '(max(opssight:threshold{policy="recorded"}) or on() vector(50))',
-                    }
-                ],
-            }
-        ]
-    },
-}
-
-
-def consenting(name: str) -> dict[str, Any]:
-    """A user's alert that may be patched, if nobody else writes it."""
-    rule = {"alert": "ByHand", "expr": 'lever{case="gitops"} > 12', "labels": {"object": name}}
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PrometheusRule",
-        "metadata": {"name": name, "labels": {"opssight.dev/patch": "allowed"}},
-        "spec": {"groups": [{"name": name, "rules": [rule]}]},
-    }
-
-
-def rendering() -> dict[str, Any]:
-    alert = {"name": "Rendered", "for": "1s"}
-    return policy("gitops", alert=alert, delivery={"mode": "Render", "render": {"labels": {"severity": "page"}}})
-
-
-def patching(target: str) -> dict[str, Any]:
-    return policy("gitops", delivery={"mode": "Patch", "patch": {"target": {"name": target}, "alert": "ByHand"}})
-
-
-@dataclass
-class Repository:
-    """A Git work tree that Argo CD reads."""
-
-    folder: Path
-
-    def git(self, *arguments: str) -> None:
-        """One git command, without the user's configuration."""
-        names = ["-c", "user.name=shop", "-c", "user.email=shop@example.org", "-c", "init.defaultBranch=main"]
-        subprocess.run(["git", *names, *arguments], cwd=self.folder, check=True, capture_output=True)
-
-    def commit(self, files: dict[str, list[dict[str, Any]] | None]) -> None:
-        """Write files (None removes one) and commit."""
-        for name, documents in files.items():
-            path = self.folder / name
-            if documents is None:
-                path.unlink()
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(yaml.safe_dump_all(documents))
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", "change")
-
-
-def resource(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """One of our resources, as it stands in Git."""
-    return {"apiVersion": "opssight.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
-def alerting(**more: Any) -> dict[str, Any]:
-    return detector("gitops", alert={"for": "1s"}, **more)
-
-
-SHOP = {
-    "detector.yaml": [resource("AnomalyDetector", "watched", alerting())],
-    "policies.yaml": [
-        resource("ThresholdPolicy", "recommended", policy("gitops", delivery={"mode": "Recommend"})),
-        resource("ThresholdPolicy", "recorded", policy("gitops")),
-    ],
-    "alert.yaml": [USERS_ALERT],
-}
-
-
-@dataclass
-class World:
-    """A cluster with Argo CD, the chart synced, and the operator that the chart's account belongs to."""
-
-    cluster: Cluster
-    argocd: ArgoCD
-    repository: Repository
-    replica: OperatorProcess
-
-    def settled(self, app: str, health: str = "Healthy", seconds: float = 120) -> None:
-        """Wait until the newest commit is synced and of this health.
-
-        A request that comes while an older one is answered is dropped with it, so that it is repeated.
-        """
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=self.repository.folder, check=True, capture_output=True, text=True
-        ).stdout.strip()
-        self.argocd.refresh(app)
-        asked = time.monotonic()
-
-        def look() -> bool:
-            nonlocal asked
-            state = self.argocd.state(app)
-            if state.revision != head and time.monotonic() - asked > 3:
-                self.argocd.refresh(app)
-                asked = time.monotonic()
-            return (state.sync, state.health, state.revision) == ("Synced", health, head)
-
-        try:
-            eventually(f"{app} is Synced and {health}", look, seconds)
-        except AssertionError as error:
-            raise AssertionError(f"{error}: {self.argocd.state(app)}") from None
+from component.gitops import (
+    CHART,
+    MODES,
+    World,
+    alerting,
+    chart_application,
+    chart_values,
+    consenting,
+    opened,
+    patching,
+    rendering,
+    resource,
+    shop_application,
+)
+from component.operator_process import NAMESPACE, View, eventually, free_port
+from opssight_operator.core.conventions import SHARED_MANAGER
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    work = tmp_path_factory.mktemp("argocd")
-    repository = Repository(work / "repository")
-    shutil.copytree(ROOT / "charts" / "opssight-operator", repository.folder / "chart")  # follows the link to the CRDs
-    repository.git("init", "-q")
-    for way in APPLY:
-        repository.commit({f"{way}/{name}": documents for name, documents in SHOP.items()})
-    health = yaml.safe_load((ROOT / "deploy" / "argocd" / "argocd-cm.yaml").read_text())["data"]
-    lever = Lever()
-    lever.values["gitops"] = 10.0
-    with Cluster(options=Options()) as cluster, cluster.pretended_pods():
-        cluster.add_scrape_target("lever", f"127.0.0.1:{lever.port}", interval="1s")
-        now, dice = time.time(), random.Random(5)
-        labels = {"__name__": "lever", "case": "gitops", "job": "lever", "instance": "lever"}
-        cluster.remote_write([(labels, [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)])])
-        argocd = cluster.start_argocd(health)
-        source = {"create": True, "name": "loop", "spec": {"url": cluster.prometheus_url}}
-        monitoring = {"prometheusRule": {"enabled": True}, "serviceMonitor": {"enabled": True}}
-        argocd.application(
-            "opssight-operator",
-            repository.folder,
-            "chart",
-            "opssight-system",
-            options=("CreateNamespace=true", "ServerSideApply=true"),
-            helm_values=yaml.safe_dump({"metricsSource": source, "dashboards": {"enabled": True}, **monitoring}),
-        )
-        account = ("get", "serviceaccount", "opssight-operator", "-n", "opssight-system", "--ignore-not-found")
-        try:
-            eventually("the chart is synced", lambda: cluster.kubectl(*account), 60)
-        except AssertionError as error:
-            raise AssertionError(f"{error}: {argocd.state('opssight-operator')}") from None
-        replica = OperatorProcess(cluster, work, OPSSIGHT_ALLOW_PATCH="true").start()
-        cluster.add_scrape_target("opssight", f"127.0.0.1:{replica.metrics_port}", interval="1s", honor_labels=True)
-        try:
-            yield World(cluster, argocd, repository, replica)
-        finally:
-            replica.end()
-            lever.close()
+    with opened(tmp_path_factory.mktemp("argocd")) as running:
+        yield running
 
 
-@pytest.fixture(scope="module", params=APPLY)
-def shop(world: World, request: pytest.FixtureRequest) -> Iterator[tuple[World, str, View]]:
+@pytest.fixture(scope="module", params=MODES)
+def chart(world: World, request: pytest.FixtureRequest) -> tuple[World, str, View]:
+    """A release of the chart, synced in one of the two ways; its objects have the name of the Application."""
+    body = chart_application(request.param)
+    app = body["metadata"]["name"]
+    world.argocd.application(body, world.repository.folder)
+    world.settled(app)
+    return world, request.param, View(world.cluster, body["spec"]["destination"]["namespace"])
+
+
+@pytest.fixture(scope="module", params=MODES)
+def shop(world: World, request: pytest.FixtureRequest) -> tuple[World, str, View]:
     """The folder of our resources and a user's alert, synced in one of the two ways."""
-    name = request.param
-    options = ("CreateNamespace=true", *APPLY[name])
-    world.argocd.application(name, world.repository.folder, name, name, options=options)
-    world.settled(name)
-    yield world, name, View(world.cluster, name)
+    body = shop_application(request.param)
+    app = body["metadata"]["name"]
+    world.argocd.application(body, world.repository.folder)
+    world.settled(app)
+    return world, app, View(world.cluster, app)
+
+
+def listed(view: View, kind: str) -> dict[str, dict[str, Any]]:
+    """All objects of a kind in the namespace, by name."""
+    items = json.loads(view.cluster.kubectl("get", kind, "-n", view.namespace, "-o", "json"))["items"]
+    return {item["metadata"]["name"]: item for item in items}
 
 
 def rules(view: View) -> dict[str, dict[str, Any]]:
-    """All PrometheusRules of the namespace, by name."""
-    listed = json.loads(view.cluster.kubectl("get", "prometheusrules", "-n", view.namespace, "-o", "json"))["items"]
-    return {item["metadata"]["name"]: item for item in listed}
+    return listed(view, "prometheusrules")
 
 
-def test_the_chart_is_synced_and_healthy(world: World) -> None:
-    world.settled("opssight-operator")
-    kinds = {row["kind"] for row in world.argocd.state("opssight-operator").resources}
-    assert {"Deployment", "CustomResourceDefinition", "MetricsSource", "ServiceMonitor"} <= kinds
+def reports(view: View) -> dict[str, dict[str, Any]]:
+    """What our reports keep."""
+    return {name: found for name, found in listed(view, "configmaps").items() if name.startswith("opssight-prep-")}
+
+
+def identities(objects: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: found["metadata"]["uid"] for name, found in objects.items()}
+
+
+def looked_at(world: World, app: str, seconds: int = 12) -> set[tuple[str, str]]:
+    """What Argo CD says of an Application in the next seconds, asked again and again."""
+    seen = set()
+    for look in range(seconds):
+        world.argocd.refresh(app, "hard" if look % 4 == 0 else "normal")
+        time.sleep(1)
+        seen.add((world.argocd.state(app).sync, world.argocd.state(app).health))
+    return seen
+
+
+def test_one_application_brings_the_operator_then_the_source_then_what_uses_it_in_one_sync(world: World) -> None:
+    world.settled(CHART)
+    state = world.argocd.state(CHART)
+    kinds = {row["kind"] for row in state.resources}
+    assert {"Deployment", "CustomResourceDefinition", "MetricsSource", "AnomalyDetector", "ServiceMonitor"} <= kinds
+    assert state.syncs == 1
+    view = View(world.cluster, NAMESPACE)
+    source, first = view.get("msrc", "loop"), view.get("adet", "first")
+    assert source is not None
+    assert first is not None
+    account = listed(view, "serviceaccounts")[CHART]["metadata"]["creationTimestamp"]
+    (answered,) = (c["lastTransitionTime"] for c in source["status"]["conditions"] if c["type"] == "Ready")
+    assert account < source["metadata"]["creationTimestamp"] <= answered <= first["metadata"]["creationTimestamp"]
+
+
+def test_what_is_changed_or_deleted_of_the_chart_is_healed(chart: tuple[World, str, View]) -> None:
+    world, mode, view = chart
+    name = chart_application(mode)["metadata"]["name"]
+
+    def standing() -> tuple[Any, ...]:
+        role = json.loads(world.cluster.kubectl("get", "clusterrole", name, "-o", "json"))
+        return listed(view, "deployments")[name]["spec"], role["rules"], set(listed(view, "servicemonitors"))
+
+    before = standing()
+    assert name in before[2]
+    scaled = json.dumps({"spec": {"replicas": 3}})
+    world.cluster.kubectl("patch", "deployment", name, "-n", view.namespace, "--type=merge", "-p", scaled)
+    widened = [{"op": "add", "path": "/rules/-", "value": {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}}]
+    world.cluster.kubectl("patch", "clusterrole", name, "--type=json", "-p", json.dumps(widened))
+    world.cluster.kubectl("delete", "servicemonitor", name, "-n", view.namespace)
+    eventually("all three are as in Git", lambda: standing() == before, 60)
+    world.settled(name)
+
+
+def test_what_is_turned_off_in_the_values_is_pruned_and_nothing_else(chart: tuple[World, str, View]) -> None:
+    world, mode, view = chart
+    name = chart_application(mode)["metadata"]["name"]
+
+    def dashboards() -> set[str]:
+        return {found for found in listed(view, "configmaps") if found.startswith(f"{name}-dashboard-")}
+
+    assert dashboards()
+    before = identities(listed(view, "deployments")), identities(listed(view, "servicemonitors"))
+    world.repository.commit(chart_values(mode, world.cluster.prometheus_url, dashboards=False))
+    world.settled(name)
+    eventually("the dashboards are gone", lambda: not dashboards(), 30)
+    assert (identities(listed(view, "deployments")), identities(listed(view, "servicemonitors"))) == before
 
 
 def test_it_stays_synced_while_the_operator_writes_rules_and_status(shop: tuple[World, str, View]) -> None:
     world, app, view = shop
-    for kind, name in (("adet", "watched"), ("tpol", "recorded")):
+    for kind, name in (("adet", "watched"), ("tpol", "recorded"), ("tpol", "shares"), ("tpol", "shares-too")):
         view.reaches(kind, name, "Loaded", "RuleLoaded", seconds=60)
-    rules = json.loads(world.cluster.kubectl("get", "prometheusrules", "-n", app, "-o", "json"))["items"]
-    before = {item["metadata"]["name"]: item["metadata"]["uid"] for item in rules}
-    assert len(before) == 3, "two of ours, and the user's"
-    seen = set()
-    for look in range(12):
-        world.argocd.refresh(app, "hard" if look % 4 == 0 else "normal")
-        time.sleep(1)
-        seen.add((world.argocd.state(app).sync, world.argocd.state(app).health))
-    assert seen == {("Synced", "Healthy")}
-    rules = json.loads(world.cluster.kubectl("get", "prometheusrules", "-n", app, "-o", "json"))["items"]
-    assert {item["metadata"]["name"]: item["metadata"]["uid"] for item in rules} == before, "nothing of ours is pruned"
-    assert {row["name"] for row in world.argocd.state(app).resources if row["kind"] == "PrometheusRule"} == {
-        "users-alert"
-    }
+    view.reaches("prep", "reported", "Reconciled", seconds=60)
+    before = identities(rules(view) | reports(view))
+    assert set(rules(view)) == {"opssight-adet-watched", "opssight-tpol-recorded", "shared", "users-alert"}
+    shared = world.cluster.kubectl("get", "prometheusrule", "shared", "-n", app, "-o", "json", "--show-managed-fields")
+    managers = {entry["manager"] for entry in json.loads(shared)["metadata"]["managedFields"]}
+    assert sum(manager.startswith(SHARED_MANAGER) for manager in managers) == 2, "each policy has one of its own"
+    assert reports(view)
+    assert looked_at(world, app) == {("Synced", "Healthy")}
+    assert identities(rules(view) | reports(view)) == before, "nothing of ours is pruned"
+    managed = {(row["kind"], row["name"]) for row in world.argocd.state(app).resources}
+    assert {name for kind, name in managed if kind in ("PrometheusRule", "ConfigMap")} == {"users-alert"}
 
 
 def test_a_commit_becomes_a_reconciled_resource(shop: tuple[World, str, View]) -> None:
@@ -266,19 +192,32 @@ def test_self_heal_and_the_operator_each_restore_their_own(shop: tuple[World, st
         return view.get("adet", "watched")["spec"]["interval"] == "2s"  # type: ignore[index]
 
     eventually("the spec is healed from Git", healed, 60)
+    before = set(rules(view))
     world.cluster.kubectl("delete", "prometheusrules", "-n", app, "--all")
-    listing = ("get", "prometheusrules", "-n", app, "-o", "name")
-    eventually("all three rules are back", lambda: len(world.cluster.kubectl(*listing).split()) == 3, 60)
+    eventually("all rules are back", lambda: set(rules(view)) == before, 60)
     world.settled(app)
 
 
-def test_what_leaves_git_is_pruned_with_its_rule(shop: tuple[World, str, View]) -> None:
+def test_a_source_that_does_not_answer_is_progressing_until_it_does(shop: tuple[World, str, View]) -> None:
     world, app, view = shop
-    world.repository.commit({f"{app}/policies.yaml": None})
+    place, name = f"{app}/source.yaml", f"{app}-source"
+    dead = resource("MetricsSource", name, {"url": f"http://127.0.0.1:{free_port()}"})
+    world.repository.commit({place: [dead]})
+    world.settled(app, "Progressing")
+    view.reaches("msrc", name, "PrometheusUnreachable")
+    assert looked_at(world, app, seconds=3) == {("Synced", "Progressing")}
+    world.repository.commit({place: [resource("MetricsSource", name, {"url": world.cluster.prometheus_url})]})
+    world.settled(app)
+
+
+def test_what_leaves_git_is_pruned_with_what_it_owns(shop: tuple[World, str, View]) -> None:
+    world, app, view = shop
+    gone = ("policies.yaml", "shared.yaml", "report.yaml", "source.yaml")
+    world.repository.commit({f"{app}/{name}": None for name in gone})
     world.settled(app)
     assert view.get("tpol", "recorded") is None
-    listing = ("get", "prometheusrules", "-n", app, "-o", "name")
-    eventually("its rule is collected", lambda: len(world.cluster.kubectl(*listing).split()) == 2, 30)
+    eventually("rules are collected", lambda: set(rules(view)) == {"opssight-adet-watched", "users-alert"}, 30)
+    eventually("reports are collected", lambda: not reports(view), 30)
     world.settled(app)
 
 
@@ -305,15 +244,8 @@ def test_render_and_patch_leave_it_synced_and_patch_refuses_what_it_manages(shop
     assert set(before) == {"opssight-adet-watched", "users-alert", "by-hand", "in-git", "opssight-tpol-rendered"}
     assert expr_of("in-git") == 'lever{case="gitops"} > 12', "what Argo CD manages is as it is in Git"
     assert expr_of("by-hand") != 'lever{case="gitops"} > 12'
-    seen = set()
-    for look in range(12):
-        world.argocd.refresh(app, "hard" if look % 4 == 0 else "normal")
-        time.sleep(1)
-        seen.add(world.argocd.state(app).sync)
-    assert seen == {"Synced"}
-    assert {name: found["metadata"]["uid"] for name, found in rules(view).items()} == {
-        name: found["metadata"]["uid"] for name, found in before.items()
-    }, "nothing is pruned"
+    assert {sync for sync, _ in looked_at(world, app)} == {"Synced"}
+    assert identities(rules(view)) == identities(before), "nothing is pruned"
     assert {name: found["metadata"]["generation"] for name, found in rules(view).items()} == {
         name: found["metadata"]["generation"] for name, found in before.items()
     }, "nothing is written again"
