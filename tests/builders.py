@@ -33,7 +33,7 @@ from opssight_operator.core.plan import RuleObject
 NAN = float("nan")
 NOW = 1_700_000_040.0  # 2023-11-14T22:14:00Z, on the grid of a minute
 STEP = 60.0
-STATUS_BYTES = 32 * 1024  # that a status may have, docs/decisions/0016
+STATUS_BYTES = 32 * 1024  # that a status may have, docs/decisions/0017
 
 
 def a_meta(name: str, *, namespace: str = "shop", generation: int = 1, uid: str = "uid-1") -> ObjectMeta:

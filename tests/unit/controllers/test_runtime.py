@@ -456,7 +456,8 @@ def test_a_spec_that_does_not_parse_says_so_in_its_status_and_harms_nobody() -> 
     assert world.ready("p")[-1] == "Reconciled"
     assert world.outcomes["ThresholdPolicy", "InvalidSpec"] >= 1
     (status,) = world.written("broken")
-    (ready,) = status["conditions"]
+    ready, stalled = status["conditions"]
+    assert (stalled["type"], stalled["status"]) == ("Stalled", "True")
     assert (ready["status"], ready["reason"], status["observedGeneration"]) == ("False", "InvalidSpec", 2)
     assert "spec.expr: Input should be a valid string" in ready["message"]
 
