@@ -20,8 +20,9 @@ from .pauses import pause
 log = logging.getLogger(__name__)
 
 RELEASE_SECONDS = 2.0  # what giving back may take; after that the lease expires by itself
-TRIES = 3  # of a renewal, each with its share of the time that is left, as a connection may be dead without a word
-REST = 0.25  # of such a share, between two tries
+SHARES = (1 / 6, 1 / 4)  # of the time that is left, for the first tries: a connection may be dead without a word
+REST = 1 / 24  # of the time that was left at first, between two tries
+FIRST_TRY = 1 / 3  # of the seconds of a lease, for one try to get it
 
 
 class Lease:
@@ -67,7 +68,7 @@ class Lease:
         """Wait until we lead (True) or are told to stop (False)."""
         while not stopping.is_set():
             try:
-                async with asyncio.timeout(self._seconds / TRIES):
+                async with asyncio.timeout(self._seconds * FIRST_TRY):
                     await self._read()
                     move = next_move(self._seen, self.identity, self._clock())
                     if move is not Move.WAIT and await self._write(self.identity):
@@ -80,23 +81,27 @@ class Lease:
     async def hold(self, stopping: asyncio.Event) -> None:
         """Renew until told to stop, or until the lease is lost; returns in both cases."""
         while not stopping.is_set():
-            await pause(stopping, min(self._pause, self._left()))
+            due = self._renewed_at + self._pause - self._clock()  # a slow renewal brings the next one no later
+            await pause(stopping, min(max(due, 0.0), self._left()))
             if not stopping.is_set() and not await self._kept(stopping):
                 return
 
     async def _kept(self, stopping: asyncio.Event) -> bool:
-        """Renew, in several tries if need be; False when the lease is lost."""
-        share = self._left() / TRIES
+        """Renew; False when the lease is lost.
+
+        The first tries are short, for a connection that is dead; the others have all that is left, for a slow server.
+        """
+        shares, rest = iter(SHARES), REST * self._left()
         while (left := self._left()) and not stopping.is_set():
             try:
-                async with asyncio.timeout(min(share, left)):
+                async with asyncio.timeout(next(shares, 1.0) * left):
                     if await self._renew():
                         return True
                 log.error("the lease was taken over", extra={"holder": self.holder})
                 return False
             except (OpsSightError, TimeoutError) as error:
                 log.warning("the lease could not be renewed", extra={"error": str(error) or "no answer"})
-            await pause(stopping, min(REST * share, self._left()))
+            await pause(stopping, min(rest, self._left()))
         if left:
             return True
         log.error("the lease could not be renewed in time, so that another replica may lead")

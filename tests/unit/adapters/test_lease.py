@@ -217,6 +217,21 @@ def test_a_request_that_is_lost_without_a_word_is_made_again_in_time(times: int)
     in_virtual_time(script())
 
 
+def test_an_api_server_that_takes_two_and_a_half_seconds_costs_nobody_the_leadership() -> None:
+    async def slow() -> None:
+        await asyncio.sleep(2.5)
+
+    async def script() -> None:
+        store = Store()
+        leader = await Led(store).start()
+        store.fault = slow
+        await asyncio.sleep(10 * SECONDS)
+        assert not leader.holding.done()
+        await leader.stop()
+
+    in_virtual_time(script())
+
+
 async def test_a_connection_that_is_dead_is_left_for_a_fresh_one() -> None:
     """As behind a balancer that has forgotten it: what is sent there is never answered and never refused."""
     store, connections = Store(), list[Any]()
