@@ -43,7 +43,7 @@ class Block:
     @property
     def values(self) -> bool:
         """Whether it is values of the chart, not an object."""
-        return self.kind == "yaml" and "kind" not in yaml.safe_load(self.text)
+        return self.kind == "yaml" and all("kind" not in one for one in yaml.safe_load_all(self.text))
 
     def commands(self) -> list[str]:
         """Its commands, each on one line; comments and empty lines are none."""

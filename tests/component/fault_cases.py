@@ -34,7 +34,7 @@ UNAVAILABLE = "KubernetesUnavailable"
 KUBERNETES: dict[str, tuple[Fault, str]] = {
     "429 for everything, with a time to come back": (
         api_failure(429, "TooManyRequests", retry_after="1"),
-        UNAVAILABLE,
+        "Throttled",
     ),
     "500 for every write": (api_failure(500, "InternalError", writes), UNAVAILABLE),
     "503 for everything": (api_failure(503, "ServiceUnavailable"), UNAVAILABLE),

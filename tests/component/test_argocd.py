@@ -100,9 +100,10 @@ def test_one_application_brings_the_operator_then_the_source_then_what_uses_it_i
 def test_what_is_changed_or_deleted_of_the_chart_is_healed(chart: tuple[World, str, View]) -> None:
     world, mode, view = chart
     name = chart_application(mode)["metadata"]["name"]
+    role_name = name if view.namespace == NAMESPACE else f"{view.namespace}-{name}"  # one of each release
 
     def standing() -> tuple[Any, ...]:
-        role = json.loads(world.cluster.kubectl("get", "clusterrole", name, "-o", "json"))
+        role = json.loads(world.cluster.kubectl("get", "clusterrole", role_name, "-o", "json"))
         return listed(view, "deployments")[name]["spec"], role["rules"], set(listed(view, "servicemonitors"))
 
     before = standing()
@@ -110,7 +111,7 @@ def test_what_is_changed_or_deleted_of_the_chart_is_healed(chart: tuple[World, s
     scaled = json.dumps({"spec": {"replicas": 3}})
     world.cluster.kubectl("patch", "deployment", name, "-n", view.namespace, "--type=merge", "-p", scaled)
     widened = [{"op": "add", "path": "/rules/-", "value": {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}}]
-    world.cluster.kubectl("patch", "clusterrole", name, "--type=json", "-p", json.dumps(widened))
+    world.cluster.kubectl("patch", "clusterrole", role_name, "--type=json", "-p", json.dumps(widened))
     world.cluster.kubectl("delete", "servicemonitor", name, "-n", view.namespace)
     eventually("all three are as in Git", lambda: standing() == before, 60)
     world.settled(name)
@@ -159,7 +160,7 @@ def test_a_commit_becomes_a_reconciled_resource(shop: tuple[World, str, View]) -
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
 
 
-YOUNG = f'lever{{case="gitops"}} and on () (vector(time()) > {time.time():.0f})'
+YOUNG = 'lever{case="gitops"} and on () (vector(time()) > BEGAN)'
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,8 @@ YOUNG = f'lever{{case="gitops"}} and on () (vector(time()) > {time.time():.0f})'
 )
 def test_health_is_what_the_conditions_say(shop: tuple[World, str, View], change: dict[str, Any], health: str) -> None:
     world, app, _ = shop
-    world.repository.commit({f"{app}/detector.yaml": [resource("AnomalyDetector", "watched", alerting(**change))]})
+    began = json.loads(json.dumps(change).replace("BEGAN", f"{time.time():.0f}"))
+    world.repository.commit({f"{app}/detector.yaml": [resource("AnomalyDetector", "watched", alerting(**began))]})
     world.settled(app, health)
 
 

@@ -230,7 +230,8 @@ def test_the_plain_manifest_may_be_applied_by_the_client_and_the_second_time_cha
 
 def test_prometheus_loads_every_alert_of_a_release_and_can_evaluate_it(cluster: Cluster, helm: HelmCommand) -> None:
     """The way of a user's cluster: the release's object, prometheus-operator, a file, a reload."""
-    helm("install", RELEASE, str(CHART), "--set", "prometheusRule.enabled=true,crds.enabled=false")
+    on = "prometheusRule.enabled=true,serviceMonitor.enabled=true,crds.enabled=false"
+    helm("install", RELEASE, str(CHART), "--set", on)
     file = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
     wanted = {rule["alert"]: "ok" for group in file["groups"] for rule in group["rules"]}
 

@@ -220,7 +220,7 @@ def _etcd(world: World) -> None:
         time.sleep(max(SECONDS, 3))
         eventually(
             "writes fail or stay without an answer",
-            lambda: world.kubernetes.seen["failed"] or "did not answer in time" in world.replica.log[said:],
+            lambda: world.kubernetes.seen["failed"] or "no answer" in world.replica.log[said:],
             15,
         )
     finally:

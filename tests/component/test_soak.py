@@ -53,7 +53,7 @@ def test_a_hundred_detectors_miss_no_run_and_cost_little_while_they_rest(
             cluster.api("PATCH", f"{path}/soak-{number}", {"spec": {"suspend": False}}, "application/merge-patch+json")
         eventually("they have been judged, twice on average", lambda: seen("Reconciled", 2), 60)
         work = watch(replica.process, WORK_SECONDS, replica.health_port, replica.metrics_port)
-        found = re.findall(r'kind="AnomalyDetector",outcome="(\w+)"} (\S+)', replica.metrics())
+        found = re.findall(r'reconcile_total{kind="AnomalyDetector",outcome="(\w+)"} (\S+)', replica.metrics())
         outcomes = {outcome for outcome, count in found if float(count)}
     finally:
         replica.end()

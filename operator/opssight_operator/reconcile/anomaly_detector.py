@@ -82,7 +82,7 @@ async def _gather(
             break
     scores = None
     owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
-    if rule.loaded and arrival_due(
+    if (rule.loaded or rule.settled) and arrival_due(
         resource.status.conditions,
         ports.telemetry.scores_exported_for(owner),
         now,
