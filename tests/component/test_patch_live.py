@@ -29,7 +29,9 @@ def door(cluster: Cluster) -> Iterator[FaultyDoor]:
 @pytest.fixture(scope="module")
 def operator(cluster: Cluster, door: FaultyDoor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     folder = tmp_path_factory.mktemp("operator")
-    with working(cluster, folder, api_url=door.url, OPSSIGHT_ALLOW_PATCH="true") as running:
+    with working(
+        cluster, folder, api_url=door.url, OPSSIGHT_ALLOW_PATCH="true", OPSSIGHT_API_TIMEOUT_SECONDS="3"
+    ) as running:
         yield running
 
 
@@ -55,7 +57,7 @@ def test_an_operator_that_dies_right_after_a_patch_knows_its_own_number(
     first = eventually("the first step is remembered", lambda: patch_status(view, "dies").get("value"))
     door.fault = Fault("hang", hits=lambda method, path: method == "PATCH" and "/dies/status" in path)
     try:
-        eventually("the second step stands there", lambda: f"> {first} #" not in expr_of(view))
+        eventually("the second step stands there", lambda: f"> {first} #" not in expr_of(view), seconds=60)
         assert patch_status(view, "dies")["value"] == first
         operator.kill()
     finally:
