@@ -28,7 +28,7 @@ from ..core.windows import DetectorWindows, detector_windows
 from ..errors import OpsSightError, PrometheusOverloaded, TooMuchData
 from ..settings import Settings
 from .owned_rules import observe_rule, owner_of
-from .ports import MetricSource, Ports
+from .ports import MetricSource, Owner, Ports
 from .scores import observe_scores
 
 SHARES = (1.0, 0.5, 0.25)  # of the training window, tried in turn while Prometheus says that it is too heavy
@@ -70,7 +70,8 @@ async def _gather(
     for query in spec.queries:
         policy_for(query)
     source = ports.sources.bind(spec.source_ref.name, resource.metadata.namespace)
-    rule = await _rule(resource, source, now, ports)
+    owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
+    rule = await _rule(resource, owner, source, now, ports)
     for share in SHARES:
         windows = windows_at(share=share)
         try:
@@ -81,7 +82,6 @@ async def _gather(
         else:
             break
     scores = None
-    owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
     if (rule.loaded or rule.settled) and arrival_due(
         resource.status.conditions,
         ports.telemetry.scores_exported_for(owner),
@@ -94,13 +94,14 @@ async def _gather(
     return windows, DetectorObservation(queries, rule, scores)
 
 
-async def _rule(resource: AnomalyDetector, source: MetricSource, now: float, ports: Ports) -> RuleObservation:
+async def _rule(
+    resource: AnomalyDetector, owner: Owner, source: MetricSource, now: float, ports: Ports
+) -> RuleObservation:
     """The owned rule; it is not read while it was found loaded and as it should be a short time ago."""
     wanted, conditions = resource.spec.alert is not None, resource.status.conditions
     last = verdict_of(conditions, ConditionType.RULE_LOADED)
     if wanted and last is not None and last.reason is Reason.LOADED and ports.looks.settled(resource.metadata, now):
         return RuleObservation(RuleObjectState.OURS, settled=True)
-    owner = owner_of("AnomalyDetector", API_VERSION, resource.metadata)
     return await observe_rule(owner, source, ports, wanted=wanted, conditions=conditions)
 
 
