@@ -6,7 +6,6 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,15 +33,15 @@ Digest = bytes
 
 @dataclass(slots=True)
 class _Series:
-    name: str
-    count: int
+    """Events of one text, or of all the texts beyond ``SIMILAR``."""
+
+    text: Digest
     seen_at: float
+    mark: str = ""  # ends the name of its Event; empty while none has been written
+    count: int = 1
 
 
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    filled_at: float
+ALL_ELSE: Digest = b""
 
 
 class EventRecorder:
@@ -66,9 +65,9 @@ class EventRecorder:
         self._instance = instance[:128]
         self._namespaces = namespaces
         self._clock = clock
-        self._series: OrderedDict[Digest, _Series] = OrderedDict()
-        self._texts: OrderedDict[Digest, dict[Digest, float]] = OrderedDict()
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        # Lists and bare numbers, since thousands of objects that become ready at once are all in here.
+        self._known: dict[Digest, list[_Series]] = {}
+        self._full_at: dict[str, float] = {}
 
     async def record(self, owner: Owner, events: Sequence[Event]) -> None:
         """Write the events; what cannot be written is logged and dropped."""
@@ -82,56 +81,56 @@ class EventRecorder:
 
     async def _one(self, owner: Owner, event: Event) -> None:
         now = self._clock()
-        subject = _digest(owner.uid, event.type, event.reason, event.action)
-        combined = self._differ_too_much(subject, _digest(event.message), now)
-        key = subject if combined else subject + _digest(event.message)
-        series = self._series.get(key)
-        if series is not None and now - series.seen_at < SERIES_SECONDS and await self._repeated(owner, series, now):
+        series = self._series(_digest(owner.uid, event.type, event.reason, event.action), event.message, now)
+        if series.mark and await self._repeated(owner, series):
             return
         if not self._take_token(owner.uid, now):
             log.warning("too many events of one object", extra={"kind": owner.kind, "resource": owner.name})
             return
-        body = self._body(owner, event, COMBINED + event.message if combined else event.message)
-        await self._send("POST", owner, "", body, "application/json")
-        self._series[key] = _Series(body["metadata"]["name"], 1, now)
-        _forget_oldest(self._series)
+        mark = secrets.token_hex(8)
+        note = COMBINED + event.message if series.text == ALL_ELSE else event.message
+        await self._send("POST", owner, "", self._body(owner, event, note, mark), "application/json")
+        series.mark, series.count = mark, 1
 
-    async def _repeated(self, owner: Owner, series: _Series, now: float) -> bool:
+    def _series(self, subject: Digest, message: str, now: float) -> _Series:
+        """Where an event belongs: to those of its text, or to all else where there were too many texts lately."""
+        series = [one for one in self._known.pop(subject, ()) if now - one.seen_at < SERIES_SECONDS]
+        self._known[subject] = series
+        _forget_oldest(self._known)
+        text = _digest(message)
+        found = _of(text, series)
+        if found is None:
+            if sum(one.text != ALL_ELSE for one in series) >= SIMILAR:
+                text = ALL_ELSE
+                found = _of(text, series)
+            if found is None:
+                found = _Series(text, now)
+                series.append(found)
+        found.seen_at = now
+        return found
+
+    async def _repeated(self, owner: Owner, series: _Series) -> bool:
         """Count one more of a series; False when somebody has deleted its Event."""
         series.count += 1
-        series.seen_at = now
         patch = {"series": {"count": series.count, "lastObservedTime": _micro_now()}}
         try:
-            await self._send("PATCH", owner, f"/{series.name}", patch, MERGE)
+            await self._send("PATCH", owner, f"/{_name(owner, series.mark)}", patch, MERGE)
         except TargetNotFound:
             return False
         return True
 
-    def _differ_too_much(self, subject: Digest, text: Digest, now: float) -> bool:
-        """Whether the object has had too many different texts of one reason lately."""
-        texts = self._texts.setdefault(subject, {})
-        for old in [old for old, seen_at in texts.items() if now - seen_at >= SERIES_SECONDS]:
-            del texts[old]
-        if text in texts or len(texts) < SIMILAR:
-            texts[text] = now
-            _forget_oldest(self._texts)
-            return False
-        return True
-
     def _take_token(self, uid: str, now: float) -> bool:
-        bucket = self._buckets.setdefault(uid, _Bucket(BURST, now))
-        bucket.tokens = min(BURST, bucket.tokens + (now - bucket.filled_at) / REFILL_SECONDS)
-        bucket.filled_at = now
-        _forget_oldest(self._buckets)
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+        """One of a bucket that is full again when so many seconds have passed as its missing tokens need."""
+        full_at = max(now, self._full_at.pop(uid, now))
+        allowed = full_at - now <= (BURST - 1) * REFILL_SECONDS
+        self._full_at[uid] = full_at + REFILL_SECONDS if allowed else full_at
+        _forget_oldest(self._full_at)
+        return allowed
 
     def _namespace(self, owner: Owner) -> str:
         return owner.namespace or "default"
 
-    def _body(self, owner: Owner, event: Event, note: str) -> dict[str, Any]:
+    def _body(self, owner: Owner, event: Event, note: str, mark: str) -> dict[str, Any]:
         regarding = {
             "apiVersion": owner.api_version,
             "kind": owner.kind,
@@ -142,7 +141,7 @@ class EventRecorder:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{owner.name[:230]}.{secrets.token_hex(8)}", "namespace": self._namespace(owner)},
+            "metadata": {"name": _name(owner, mark), "namespace": self._namespace(owner)},
             "eventTime": _micro_now(),
             "reportingController": self._controller,
             "reportingInstance": self._instance,
@@ -162,9 +161,17 @@ def _digest(*texts: str) -> Digest:
     return hashlib.blake2b("\0".join(texts).encode(), digest_size=12).digest()
 
 
-def _forget_oldest(memory: OrderedDict[Any, Any]) -> None:
+def _name(owner: Owner, mark: str) -> str:
+    return f"{owner.name[:230]}.{mark}"
+
+
+def _of(text: Digest, series: Sequence[_Series]) -> _Series | None:
+    return next((one for one in series if one.text == text), None)
+
+
+def _forget_oldest(memory: dict[Any, Any]) -> None:
     while len(memory) > REMEMBERED:
-        memory.popitem(last=False)
+        del memory[next(iter(memory))]
 
 
 def _micro_now() -> str:
