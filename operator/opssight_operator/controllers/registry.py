@@ -21,7 +21,7 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SETTLED_SECONDS = 0.3
 LOGIN_SECONDS = 600  # the projected token is read again after this
 BACKOFFS = (1.0, 1.0, 2.0, 3.0, *(5.0,) * 60)  # a server that comes back is seen within seconds
-CHUNK = 100  # resources of one page of a list; all of them at once are 12 kB each, as Python objects
+CHUNK = 50  # resources of one page of a list, 12 kB each as Python objects; the last page stays as long as the watch
 IDLE_SECONDS = 0.1  # after which kopf forgets the body of an event; it is a task for each resource until then
 
 

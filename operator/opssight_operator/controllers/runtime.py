@@ -26,6 +26,7 @@ from .collaborators import Counters, SourceRegistry
 from .departures import Departures
 from .kinds import KINDS, Key, Resource, interval_of, key_of, lanes_of, owner_of, source_of
 from .outcomes import failed, next_delay
+from .packing import Packing
 from .scheduler import Scheduler
 from .unreadable import Unreadable
 
@@ -45,11 +46,6 @@ class _Held:
     ours: bool = True
     """False for a MetricsSource of another shard, which is used here and reported there."""
     failures: int = 0
-
-
-def _held(kind: str, resource: Resource, ours: bool) -> _Held:
-    meta = resource.metadata
-    return _Held(meta.uid, meta.generation, source_of(resource), KINDS[kind].pack(resource), ours)
 
 
 class Runtime:
@@ -73,6 +69,7 @@ class Runtime:
         self._clock = clock
         self._departures = Departures(ports.shared_rules)
         self._unreadable = Unreadable(ports.status, wall_clock)
+        self._packing = Packing()
         self._held: dict[Key, _Held] = {}
         self._number: Counter[str] = Counter()
         self.scheduler = Scheduler(
@@ -108,14 +105,15 @@ class Runtime:
             self._unreadable_seen(key, body, error, ours=ours)
             return
         if known is not None:
-            resource = resource.model_copy(update={"status": KINDS[kind].unpack(known.packed).status})
+            resource = resource.model_copy(update={"status": self._packing.unpack(kind, known.packed).status})
             delay = 0.0
         else:
             current = resource.status.observed_generation == resource.metadata.generation
             spread = min(SPREAD_SECONDS, interval_of(resource, self._settings))
             delay = phase(resource.metadata.uid, spread) if current else 0.0
         self._number[kind] += ours - (known is not None and known.ours)
-        self._held[key] = _held(kind, resource, ours)
+        meta, packed = resource.metadata, self._packing.pack(kind, resource)
+        self._held[key] = _Held(meta.uid, meta.generation, source_of(resource), packed, ours)
         self._counters.watched(kind, self._number[kind])
         if isinstance(resource, MetricsSource):
             self._source_seen(resource)
@@ -157,7 +155,7 @@ class Runtime:
         self._number[key[0]] -= known.ours
         self._counters.watched(key[0], self._number[key[0]])
         self._ports.telemetry.clear_gauges(owner_of(key, known.uid))
-        self._departures.start(KINDS[key[0]].unpack(known.packed))
+        self._departures.start(self._packing.unpack(key[0], known.packed))
         self._ports.models.put(known.uid, {})
         self._ports.looks.forget(known.uid)
         if key[0] == "MetricsSource":
@@ -197,7 +195,7 @@ class Runtime:
             return None
         began = self._clock()
         try:
-            resource = KINDS[key[0]].unpack(held.packed)
+            resource = self._packing.unpack(key[0], held.packed)
             plan = await self._run(key, held, resource)
             held.failures = held.failures + 1 if failed(plan) else 0
             self._count(key[0], plan, self._clock() - began)
@@ -239,8 +237,8 @@ class Runtime:
         """Keep the status that now stands there, also when the spec has changed during the run."""
         held = self._held.get(key)
         if held is not None and held.uid == uid:
-            kind = KINDS[key[0]]
-            held.packed = kind.pack(kind.unpack(held.packed).model_copy(update={"status": plan.status}))
+            resource = self._packing.unpack(key[0], held.packed).model_copy(update={"status": plan.status})
+            held.packed = self._packing.pack(key[0], resource)
 
     async def _announced(self, resource: Resource, owner: Owner) -> Resource:
         """A resource that is seen for the first time says so before the first, long fetch."""
