@@ -18,7 +18,7 @@ from .adapters.kubernetes.permissions import features_of
 from .adapters.lease import Lease
 from .adapters.logs import configure
 from .adapters.loop_lag import watch_loop
-from .adapters.memory import tune_allocator, tune_collector
+from .adapters.memory import tune_allocator, tune_collector, tune_connections
 from .adapters.pauses import pause
 from .adapters.probes import Probes
 from .adapters.telemetry import Telemetry
@@ -192,6 +192,7 @@ def main() -> int:
         return 2
     sys.setswitchinterval(SWITCH_SECONDS)
     tune_allocator()
+    tune_connections()
     tune_collector()
     os.environ.setdefault("USER", "opssight")  # kopf asks for it, and a pod's uid has no passwd entry
     try:

@@ -50,3 +50,23 @@ print(before, gc.get_freeze_count(), len(gc.get_objects()))
     before, frozen, left = map(int, said(program).split())
     assert frozen > 0.8 * before
     assert left < 0.05 * before
+
+
+def test_a_tls_connection_takes_a_quarter_of_what_it_would() -> None:
+    program = """
+import asyncio, ssl, tracemalloc
+from asyncio.sslproto import SSLProtocol
+from opssight_operator.adapters import memory
+context = ssl.create_default_context()
+async def taken():
+    tracemalloc.start()
+    kept = SSLProtocol(asyncio.get_running_loop(), asyncio.Protocol(), context, None)
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return size
+before = asyncio.run(taken())
+memory.tune_connections()
+print(before, asyncio.run(taken()))
+"""
+    before, after = map(int, said(program).split())
+    assert after < 0.5 * before
