@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import idle
+from benchmarks import idle, processes
 
 PAUSE = 1.0  # between two questions to /healthz, which cost the operator CPU
 GOAL_CPU, GOAL_RSS, GOAL_LAG, GOAL_GROWTH, GOAL_RUNS = 25.0, 135.0, 10.0, 2.0, 0.99
@@ -112,14 +112,14 @@ def watch(child: subprocess.Popen[bytes], seconds: float, health: int, metrics: 
 
     asker = threading.Thread(target=ask, daemon=True)
     before = counted(metrics)
-    began, spent = time.monotonic(), idle.cpu_seconds(child.pid)
+    began, spent = time.monotonic(), processes.cpu_seconds(child.pid)
     asker.start()
     while time.monotonic() - began < seconds:
         time.sleep(1.0)
-        seen.sizes.append(idle.rss_mib(child.pid))
+        seen.sizes.append(processes.rss_mib(child.pid))
         seen.load = max(seen.load, os.getloadavg()[0])
     seen.seconds = time.monotonic() - began
-    seen.cpu_percent = 100 * (idle.cpu_seconds(child.pid) - spent) / seen.seconds
+    seen.cpu_percent = 100 * (processes.cpu_seconds(child.pid) - spent) / seen.seconds
     after = counted(metrics)
     over.set()
     asker.join()
@@ -130,7 +130,7 @@ def watch(child: subprocess.Popen[bytes], seconds: float, health: int, metrics: 
 
 def opssight(cluster: Any, arguments: argparse.Namespace, work: Path) -> dict[str, Watch]:
     """The operator with its production rights: all suspended, then all at the interval."""
-    metrics, health = idle.free_port(), idle.free_port()
+    metrics, health = processes.free_port(), processes.free_port()
     account = (idle.OPERATOR_NAMESPACE, "opssight-operator", work / "kubeconfig")
     environment = os.environ | {
         "KUBECONFIG": str(cluster.kubeconfig_for_service_account(*account)),
@@ -149,11 +149,11 @@ def opssight(cluster: Any, arguments: argparse.Namespace, work: Path) -> dict[st
         return bool(now.runs >= arguments.count and now.waiting <= 0.02 * arguments.count)
 
     found = {}
-    with idle.process([sys.executable, "-m", "opssight_operator"], work / "operator.log", environment) as child:
+    with processes.process([sys.executable, "-m", "opssight_operator"], work / "operator.log", environment) as child:
 
         def phase(name: str, seconds: float, outcome: str) -> None:
             began = time.monotonic()
-            idle.settle(child, lambda: ready(outcome), arguments.interval, PATIENCE)
+            processes.settle(child, lambda: ready(outcome), arguments.interval, PATIENCE)
             print(f"{name}: settled after {time.monotonic() - began:.0f} s", flush=True)
             found[name] = watch(child, seconds, health, metrics)
             print(row(name, found[name]), flush=True)
@@ -185,7 +185,7 @@ class Verdict(NamedTuple):
     met: bool
 
 
-def verdicts(found: dict[str, Watch], timers: idle.Figure, arguments: argparse.Namespace) -> list[Verdict]:
+def verdicts(found: dict[str, Watch], timers: processes.Figure, arguments: argparse.Namespace) -> list[Verdict]:
     """Every goal in words."""
     rest, work = found.values()
     ratio, expected = timers.cpu_percent / rest.cpu_percent, arguments.count * work.seconds / arguments.interval
@@ -200,7 +200,7 @@ def verdicts(found: dict[str, Watch], timers: idle.Figure, arguments: argparse.N
     return [*result, Verdict(f"{GOAL_RUNS:.0%} of the {expected:.0f} runs due", f"{share:.1%}", share >= GOAL_RUNS)]
 
 
-def report(found: dict[str, Watch], timers: idle.Figure, judged: Sequence[Verdict]) -> str:
+def report(found: dict[str, Watch], timers: processes.Figure, judged: Sequence[Verdict]) -> str:
     """Two tables in Markdown."""
     lines = [HEAD, *(row(name, one) for name, one in found.items())]
     lines += [f"| {timers.name} | {timers.cpu_percent:.2f} | {timers.rss_mib:.0f} | | | | {timers.runs} | | |", ""]

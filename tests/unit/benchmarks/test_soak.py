@@ -8,7 +8,7 @@ import math
 import random
 
 import pytest
-from benchmarks.idle import Figure
+from benchmarks.processes import Figure
 from benchmarks.soak import Watch, asked, exit_status, p99_of, verdicts
 
 INF = math.inf
