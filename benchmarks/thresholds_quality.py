@@ -32,7 +32,8 @@ from opssight_detectors.thresholds import Bound, DecayingHistogram, ExceedanceRa
 from opssight_detectors.thresholds.base import Estimate, Estimator
 from opssight_detectors.thresholds.simulation import Evaluations
 from opssight_operator.api.threshold_policy import ThresholdPolicySpec
-from opssight_operator.core.chain import Case, Change, Guards, decide
+from opssight_operator.core.case import Case, Change, Guards
+from opssight_operator.core.chain import decide
 from opssight_operator.core.evidence import Evidence
 from opssight_operator.core.firing import firing_at
 from opssight_operator.core.science import guards_for

@@ -21,7 +21,7 @@ from ..api.delivery import Render
 from ..api.outcome import OutcomeState, ThresholdOutcome
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..api.threshold_status import ThresholdChange
-from .chain import RollBack
+from .case import RollBack
 from .evidence import Evidence, episodes
 from .exclusion import firing_selector, runs_of
 from .hours import HourTable

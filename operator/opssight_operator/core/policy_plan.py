@@ -17,6 +17,7 @@ from .delivery import Delivered, deliver, left_behind, owns_rule, with_number_in
 from .events import capped, ready_events
 from .evidence import Groups, groups_of, learn
 from .gauges import quality_gauges, threshold_gauges
+from .listing import MAX_CHANGES, MAX_CHANGES_BYTES, changes, listed
 from .loaded import overdue, rule_verdict
 from .meaning import status_changed
 from .moving import departed, kept_equal, last_good, left, standing_in
@@ -28,17 +29,7 @@ from .plan import Event, KeepRule, Plan, RuleIntent, RuleObject
 from .rules import rule_intent
 from .series import described, within_bytes
 from .sharing import Dispute, agreed, check_room, said_of
-from .thresholds import (
-    MAX_CHANGES,
-    MAX_CHANGES_BYTES,
-    Decision,
-    changes,
-    decisions,
-    held_back,
-    known_before,
-    learning_digest,
-    listed,
-)
+from .thresholds import Decision, decisions, held_back, known_before, learning_digest
 from .verify import next_look, patience
 from .watching import watch_of
 from .windows import HistoryWindow

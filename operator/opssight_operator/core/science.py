@@ -15,7 +15,7 @@ from ..api.anomaly_detector import AnomalyDetectorSpec, Query
 from ..api.base import seconds
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..errors import InvalidSpec
-from .chain import Guards
+from .case import Guards
 from .numbers import parsed
 
 T = TypeVar("T")

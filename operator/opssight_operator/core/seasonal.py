@@ -11,7 +11,8 @@ from opssight_detectors.thresholds.seasonal import Seasonal
 
 from ..api.threshold_policy import ThresholdPolicySpec
 from ..api.threshold_reasons import ThresholdReason
-from .chain import Case, Change, Hold, RollBack, decide
+from .case import Case, Change, Hold, RollBack
+from .chain import decide
 from .estimating import estimator_for
 from .hours import HourTable, calmed, hour_name
 from .numbers import number_text, readable

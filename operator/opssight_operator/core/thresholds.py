@@ -1,37 +1,29 @@
-"""The thresholds of a policy: what was known, what history says, what is decided, how status shows it."""
+"""The thresholds of a policy: what was known, what history says, what is decided."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..api.outcome import ThresholdOutcome
 from ..api.threshold_policy import ThresholdPolicy, ThresholdPolicySpec
 from ..api.threshold_reasons import ThresholdReason
-from ..api.threshold_status import Simulation, ThresholdChange, ThresholdSimulation, ThresholdStatus
-from .chain import WHOLE, Case, Change, Guards, Hold, decide
-from .conditions import shortened
+from .case import WHOLE, Case, Change, Guards, Hold
+from .chain import decide
 from .digests import digest
-from .evidence import Evidence, simulated
+from .evidence import Evidence
 from .firing import firing_at
 from .hours import HourTable
-from .numbers import exact_text, number_or_none
+from .numbers import exact_text
 from .observation import Labels, RuleObservation
 from .outcome import Judged, Watch, judged, table_to_go_back_to
 from .rules import LabelItems, Level, label_items, recorded_levels
 from .science import guards_for
 from .seasonal import decide_hours
-from .timing import seconds_of, whole_second
+from .timing import seconds_of
 from .trial import outcome_after_change
 
-MAX_LISTED = 50
-MAX_CHANGES = 10
-MAX_CHANGES_BYTES = 6_500
-MAX_MESSAGE = 512
-MAX_NOTES, MAX_NOTE = 6, 256
-MAX_BYTES = 20_000  # of the list in status
+MAX_LISTED = 50  # in status
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,95 +202,6 @@ def _decide(
 def _gone(labels: Labels, before: Known) -> Decision:
     verdict = Hold(ThresholdReason.NO_DATA, "no series of the history window has these labels")
     return Decision(labels, None, verdict, before, before.value, before.changed_at, before.outcome, table=before.table)
-
-
-def listed(spec: ThresholdPolicySpec, made: Sequence[Decision]) -> list[ThresholdStatus]:
-    """The thresholds as status shows them: at most 50, the simulations and notes of as many as fit."""
-    shown: list[ThresholdStatus] = []
-    budget = MAX_BYTES
-    for decision in made[:MAX_LISTED]:
-        plain = _status(decision)
-        size = _size(plain)
-        if shown and size > budget:
-            break
-        full = plain.model_copy(update={"simulation": _simulation(spec, decision), "notes": _notes(decision)})
-        # The others' plain entries have to find room after this one.
-        room = budget - size * (min(len(made), MAX_LISTED) - len(shown) - 1)
-        entry = full if _size(full) <= room else plain
-        shown.append(entry)
-        budget -= _size(entry)
-    return shown
-
-
-def changes(
-    policy: ThresholdPolicy, made: Sequence[Decision], shown: Sequence[ThresholdStatus], now: float
-) -> list[ThresholdChange]:
-    """The changes of this evaluation, in the order of their labels."""
-    simulations = {label_items(t.labels): t.simulation for t in shown}
-    list_was_full = policy.status.count > len(policy.status.thresholds)
-    result: list[ThresholdChange] = []
-    for decision in made:
-        if not isinstance(decision.verdict, Change) or (decision.before is None and list_was_full):
-            continue
-        simulation = simulations.get(label_items(decision.labels))
-        predicted = simulation.current if simulation else None
-        result.append(
-            ThresholdChange(
-                at=whole_second(now),
-                labels=dict(decision.labels),
-                from_=None if decision.before is None else exact_text(decision.before.value),
-                to=exact_text(decision.verdict.value),
-                reason=str(decision.reason),
-                why=shortened(decision.why, MAX_MESSAGE),
-                predicted_episodes_per_week=predicted.episodes_per_week if predicted else None,
-            )
-        )
-    return result
-
-
-def _status(decision: Decision) -> ThresholdStatus:
-    estimate = decision.evidence.estimate if decision.evidence else None
-    before = decision.before
-    reason, message = str(decision.reason), shortened(decision.why, MAX_MESSAGE)
-    if decision.just_changed and before is not None:
-        reason, message = before.reason, before.message
-    return ThresholdStatus(
-        labels=dict(decision.labels),
-        current=None if decision.current is None else exact_text(decision.current),
-        hours=decision.table.text if decision.table else None,
-        proposed=number_or_none(estimate.value) if estimate else None,
-        reason=reason,
-        message=message,
-        samples=estimate.samples if estimate else 0,
-        coverage=number_or_none(estimate.coverage) if estimate else None,
-        lower=number_or_none(estimate.lower) if estimate else None,
-        upper=number_or_none(estimate.upper) if estimate else None,
-        changed_at=None if decision.changed_at is None else whole_second(decision.changed_at),
-        outcome=decision.outcome,
-    )
-
-
-def _notes(decision: Decision) -> list[str]:
-    notes = decision.evidence.estimate.notes if decision.evidence else ()
-    return list(dict.fromkeys(shortened(note, MAX_NOTE) for note in notes))[:MAX_NOTES]
-
-
-def _simulation(spec: ThresholdPolicySpec, decision: Decision) -> ThresholdSimulation | None:
-    evidence = decision.evidence
-    if evidence is None:
-        return None
-    at: dict[Level, Simulation | None] = {}
-    current, proposed = decision.level, evidence.suggested
-    for level in (current, proposed):
-        if level is not None and (isinstance(level, HourTable) or math.isfinite(level)) and level not in at:
-            at[level] = simulated(spec, evidence, level)
-    return ThresholdSimulation(
-        current=None if current is None else at[current], proposed=at.get(proposed), time_zone=spec.alert.time_zone
-    )
-
-
-def _size(status: ThresholdStatus) -> int:
-    return len(json.dumps(status.dump(), ensure_ascii=False).encode())
 
 
 def held_back(made: Iterable[Decision]) -> list[Decision]:

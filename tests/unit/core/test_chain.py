@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from opssight_detectors.thresholds import Bound, ExceedanceRate
 from opssight_operator.api.threshold_policy import ThresholdPolicySpec
 from opssight_operator.api.threshold_reasons import ThresholdReason
-from opssight_operator.core.chain import Case, Change, Guards, Hold, RollBack, decide
+from opssight_operator.core.case import Case, Change, Guards, Hold, RollBack
+from opssight_operator.core.chain import decide
 from opssight_operator.core.science import guards_for
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

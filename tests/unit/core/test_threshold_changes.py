@@ -7,9 +7,9 @@ import json
 from builders import NOW, a_frame, a_policy, a_policy_observation
 from opssight_operator.api.threshold_policy import ThresholdPolicy
 from opssight_operator.api.threshold_status import ThresholdPolicyStatus
+from opssight_operator.core.listing import MAX_CHANGES
 from opssight_operator.core.plan import Plan
 from opssight_operator.core.policy_plan import evaluate
-from opssight_operator.core.thresholds import MAX_CHANGES
 from opssight_operator.core.timing import seconds_of
 from opssight_operator.core.windows import history_window
 from opssight_operator.settings import Settings
