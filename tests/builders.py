@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorSpec, AnomalyDetectorStatus
+from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorSpec
 from opssight_operator.api.base import ObjectMeta, seconds
+from opssight_operator.api.detector_status import AnomalyDetectorStatus
 from opssight_operator.api.metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
 from opssight_operator.api.pattern_report import PatternReport, PatternReportSpec
 from opssight_operator.api.report_status import PatternReportStatus

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import PLURALS
-from .anomaly_detector import AnomalyDetector, AnomalyDetectorSpec, AnomalyDetectorStatus
+from .anomaly_detector import AnomalyDetector, AnomalyDetectorSpec
 from .base import KubeModel
+from .detector_status import AnomalyDetectorStatus
 from .metrics_source import MetricsSource, MetricsSourceSpec, MetricsSourceStatus
 from .pattern_report import PatternReport, PatternReportSpec
 from .report_status import PatternReportStatus

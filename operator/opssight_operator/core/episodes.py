@@ -15,7 +15,7 @@ from opssight_detectors.episodes import Episode
 from opssight_detectors.explain import moment
 from opssight_detectors.severity import severity_of
 
-from ..api.anomaly_detector import Anomaly
+from ..api.detector_status import Anomaly
 from .judgement import SeriesJudgement, SeriesKey, series_key
 from .numbers import number_or_none, number_text
 from .timing import rfc3339, seconds_of

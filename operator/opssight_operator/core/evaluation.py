@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ..api.anomaly_detector import (
-    Anomaly,
-    AnomalyDetector,
-    AnomalyDetectorSpec,
-    AnomalyDetectorStatus,
-    ModelStatus,
-    Summary,
-)
+from ..api.anomaly_detector import AnomalyDetector, AnomalyDetectorSpec
 from ..api.base import duration, seconds
 from ..api.conditions import ConditionType, Reason
+from ..api.detector_status import Anomaly, AnomalyDetectorStatus, ModelStatus, Summary
 from ..api.event_reasons import EventReason
 from ..settings import Settings
 from .conditions import Verdict, verdict_of, with_verdicts

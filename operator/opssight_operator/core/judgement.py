@@ -14,7 +14,8 @@ from opssight_detectors.episodes import Episode, EpisodeRules, episodes_of
 from opssight_detectors.explain import explain_episode
 from opssight_detectors.policy import Policy, apply_policy
 
-from ..api.anomaly_detector import Anomaly, AnomalyDetectorSpec, Query, SeriesState
+from ..api.anomaly_detector import AnomalyDetectorSpec, Query
+from ..api.detector_status import Anomaly, SeriesState
 from ..api.together import Contribution
 from .models import Learned
 from .observation import DetectorObservation, FloatArray, Frame, Labels, QueryObservation

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..api.anomaly_detector import AnomalyDetectorStatus
 from ..api.base import KubeModel
 from ..api.conditions import Condition, Reason
+from ..api.detector_status import AnomalyDetectorStatus
 from ..api.threshold_reasons import ThresholdReason
 from ..api.threshold_status import ThresholdPolicyStatus, ThresholdStatus
 from .timing import beat_between

@@ -15,7 +15,7 @@ from typing import Any
 
 from opssight_detectors.patterns.episodes import resource_type_of, service_of
 
-from ..api.anomaly_detector import Anomaly
+from ..api.detector_status import Anomaly
 from .observation import Labels
 from .timing import seconds_of
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from opssight_detectors.severity import severity_of
 
-from ..api.anomaly_detector import SeriesStatus
 from ..api.base import KubeModel
+from ..api.detector_status import SeriesStatus
 from .judgement import SeriesJudgement, SeriesKey, series_key
 from .numbers import number_or_none
 from .observation import Labels

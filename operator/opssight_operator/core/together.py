@@ -13,7 +13,8 @@ from opssight_detectors.explain import moment, number
 from opssight_detectors.joint import JointScores, judge_together
 from opssight_detectors.severity import severity_of
 
-from ..api.anomaly_detector import AnomalyDetectorSpec, SeriesState
+from ..api.anomaly_detector import AnomalyDetectorSpec
+from ..api.detector_status import SeriesState
 from ..api.together import Contribution
 from .judgement import Points, QueryJudgement, SeriesJudgement, episode_rules
 from .numbers import number_or_none, number_text

@@ -9,7 +9,7 @@ import numpy as np
 
 from opssight_detectors.base import Detector, Model
 
-from ..api.anomaly_detector import Anomaly
+from ..api.detector_status import Anomaly
 from .digests import digest
 from .models import Learned
 from .observation import FloatArray, Frame, Labels

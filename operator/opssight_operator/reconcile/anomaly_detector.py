@@ -8,8 +8,9 @@ from dataclasses import replace
 from functools import partial
 
 from ..api import API_VERSION
-from ..api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus, Query
+from ..api.anomaly_detector import AnomalyDetector, Query
 from ..api.conditions import ConditionType, Reason
+from ..api.detector_status import AnomalyDetectorStatus
 from ..core.conditions import verdict_of
 from ..core.evaluation import evaluate
 from ..core.fields import naming

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import NAN, NOW, STEP, a_detector, a_frame, a_loaded_rule
-from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus
+from opssight_operator.api.anomaly_detector import AnomalyDetector
+from opssight_operator.api.detector_status import AnomalyDetectorStatus
 from opssight_operator.core.evaluation import evaluate
 from opssight_operator.core.judgement import volume_of
 from opssight_operator.core.observation import (

@@ -8,8 +8,8 @@ import pytest
 
 from builders import NOW, a_detector, a_policy, a_report, a_source
 from opssight_operator import errors
-from opssight_operator.api.anomaly_detector import AnomalyDetectorStatus, SeriesStatus, Summary
 from opssight_operator.api.conditions import Condition, Reason
+from opssight_operator.api.detector_status import AnomalyDetectorStatus, SeriesStatus, Summary
 from opssight_operator.api.threshold_status import ThresholdPolicyStatus, ThresholdStatus
 from opssight_operator.core.held import Kind, held_plan, not_applied, pending_plan, suspended_plan
 from opssight_operator.core.plan import ApplyRule, Event, Gauge, KeepRule, Plan, RuleObject

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from builders import NOW
-from opssight_operator.api.anomaly_detector import AnomalyDetectorStatus
+from opssight_operator.api.detector_status import AnomalyDetectorStatus
 from opssight_operator.api.threshold_status import ThresholdPolicyStatus
 from opssight_operator.core.meaning import status_changed
 

@@ -12,7 +12,8 @@ import pytest
 from builders import NOW, STEP, a_detector, a_frame
 from opssight_detectors.methods.adaptive import Adaptive
 from opssight_detectors.registry import METHODS
-from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus
+from opssight_operator.api.anomaly_detector import AnomalyDetector
+from opssight_operator.api.detector_status import AnomalyDetectorStatus
 from opssight_operator.core.evaluation import evaluate
 from opssight_operator.core.models import SERIES_BYTES, Learned, ModelMemory, packed, unpacked
 from opssight_operator.core.observation import DetectorObservation, QueryObservation

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builders import NAN, NOW, labels_of
 from opssight_detectors.patterns.episodes import incidents_from_alerts
-from opssight_operator.api.anomaly_detector import Anomaly
+from opssight_operator.api.detector_status import Anomaly
 from opssight_operator.api.pattern_report import AlertsInput
 from opssight_operator.core import report_journal as journals
 from opssight_operator.core.observation import Frame

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from builders import NAN, NOW, a_detector, a_frame
-from opssight_operator.api.anomaly_detector import AnomalyDetector, AnomalyDetectorStatus
+from opssight_operator.api.anomaly_detector import AnomalyDetector
+from opssight_operator.api.detector_status import AnomalyDetectorStatus
 from opssight_operator.core.evaluation import evaluate
 from opssight_operator.core.observation import DetectorObservation, QueryObservation
 from opssight_operator.core.plan import ApplyRule, Plan

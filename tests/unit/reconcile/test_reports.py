@@ -13,7 +13,7 @@ import pytest
 
 from builders import NAN, a_report, a_source, labels_of
 from opssight_detectors.patterns.schema import report_schema
-from opssight_operator.api.anomaly_detector import Anomaly
+from opssight_operator.api.detector_status import Anomaly
 from opssight_operator.controllers.apply import apply
 from opssight_operator.core.held import pending_plan
 from opssight_operator.core.observation import Frame

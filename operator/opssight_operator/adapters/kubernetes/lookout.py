@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from opssight_operator.api import API_VERSION, PLURALS
-from opssight_operator.api.anomaly_detector import Anomaly
+from opssight_operator.api.detector_status import Anomaly
 from opssight_operator.core.conventions import EVENT_CONTROLLER
 from opssight_operator.core.report_journal import DetectorSeen, WarningEvent
 
