@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cel
@@ -40,11 +40,20 @@ def complaints(manifest: dict[str, Any], schema: Schema) -> list[str]:
     """The messages of a refusal, each behind the path of its field; empty for a manifest that is taken."""
     known = {**schema, "properties": {**schema["properties"], "metadata": {"type": "object"}}}
     filled = {**defaulted(manifest, known), "metadata": manifest["metadata"]}
-    errors = list(Draft202012Validator(known).iter_errors(filled))
+    errors = list(_worth_saying(Draft202012Validator(known).iter_errors(filled)))
     said = [_said(error) for error in errors] + list(_duplicates(filled, known, ""))
     if any(error.validator in BLOCKING for error in errors):
         return said
     return said + list(_rules(filled, known, ""))
+
+
+def _worth_saying(errors: Iterable[Any]) -> Iterator[Any]:
+    """All but those inside of a list that is too long, which its own field says once; entries have no end."""
+    found = [(tuple(error.absolute_path), error) for error in errors]
+    too_long = {path for path, error in found if error.validator == "maxItems"}
+    for path, error in found:
+        if not any(path[:end] in too_long for end in range(len(path))):
+            yield error
 
 
 def _said(error: Any) -> str:
@@ -67,12 +76,16 @@ def _said(error: Any) -> str:
 
 
 def _duplicates(value: Any, schema: Schema, path: str) -> Iterator[str]:
+    if isinstance(value, list) and len(value) > schema.get("maxItems", len(value)):
+        return  # each entry is compared with all before it
     for child, node, place in _children(value, schema, path):
         yield from _duplicates(child, node, place)
     kind = schema.get("x-kubernetes-list-type")
     if not isinstance(value, list) or kind not in ("map", "set"):
         return
     names = schema.get("x-kubernetes-list-map-keys", [])
+    if kind == "map" and not all(isinstance(entry, dict) for entry in value):
+        return  # which the types say
     keys = [tuple(entry.get(name) for name in names) if kind == "map" else entry for entry in value]
     for i, key in enumerate(keys):
         if key in keys[:i]:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from command_line import Opssight
+from opssight_operator.api.kinds import kind_of
+from opssight_operator.api.schema import root_schema
+from opssight_operator.cli.admission import complaints
 
 ROW = "timestamp,severity\n2026-03-01T10:00:00Z,low\n"
 TABLES: dict[str, tuple[bytes, tuple[str, ...], str]] = {
@@ -144,3 +147,46 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
     script = f"{sys.executable} -m opssight_operator.cli methods | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class Word(str):
+    """A text that is compared by a call, which a profile counts."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other)
+
+
+def validated(entries: int) -> tuple[list[str], int]:
+    """What is said of a status with so many conditions, and how many calls that took."""
+    conditions = [{"type": Word(f"Type{number}")} for number in range(entries)]
+    body = {"metadata": {"name": "x"}, "spec": {"expr": "up"}, "status": {"conditions": conditions}}
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    schema = root_schema(kind_of("ThresholdPolicy"))
+    sys.setprofile(count)
+    try:
+        said = complaints(body, schema)
+    finally:
+        sys.setprofile(None)
+    return said, calls
+
+
+def test_a_list_that_is_much_too_long_is_named_once_at_a_cost_that_grows_no_faster_than_it() -> None:
+    said, calls = validated(300)
+    assert said == ["status.conditions: Too many: 300: must have at most 16 items"]
+    assert validated(600)[1] < 2.1 * calls
+
+
+def test_words_where_a_status_should_hold_objects_are_named_by_their_place(opssight: Opssight) -> None:
+    body = {"apiVersion": "opssight.dev/v1alpha1", "kind": "ThresholdPolicy", "metadata": {"name": "x"}}
+    status = {"conditions": ["Ready", "Ready"]}
+    answer = opssight("validate", "-", stdin=json.dumps(body | {"spec": {"expr": "up"}, "status": status}))
+    assert answer.code == 1, answer
+    assert "status.conditions[1]: in body must be of type object" in answer.out
