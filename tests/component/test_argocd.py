@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -33,24 +33,31 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield running
 
 
-@pytest.fixture(scope="module", params=MODES)
-def chart(world: World, request: pytest.FixtureRequest) -> tuple[World, str, View]:
-    """A release of the chart, synced in one of the two ways; its objects have the name of the Application."""
-    body = chart_application(request.param)
-    app = body["metadata"]["name"]
-    world.argocd.application(body, world.repository.folder)
-    world.settled(app)
-    return world, request.param, View(world.cluster, body["spec"]["destination"]["namespace"])
+class Synced(NamedTuple):
+    """An Application in one of the two ways to sync, and what a user sees where it puts its objects."""
+
+    world: World
+    app: str
+    mode: str
+    view: View
 
 
-@pytest.fixture(scope="module", params=MODES)
-def shop(world: World, request: pytest.FixtureRequest) -> tuple[World, str, View]:
-    """The folder of our resources and a user's alert, synced in one of the two ways."""
-    body = shop_application(request.param)
-    app = body["metadata"]["name"]
-    world.argocd.application(body, world.repository.folder)
-    world.settled(app)
-    return world, app, View(world.cluster, app)
+def synced(application: Callable[[str], dict[str, Any]]) -> Any:
+    """A fixture with each of the two ways, made by ``application``."""
+
+    @pytest.fixture(scope="module", params=MODES)
+    def fixture(world: World, request: pytest.FixtureRequest) -> Synced:
+        body = application(request.param)
+        app = body["metadata"]["name"]
+        world.argocd.application(body, world.repository.folder)
+        world.settled(app)
+        return Synced(world, app, request.param, View(world.cluster, body["spec"]["destination"]["namespace"]))
+
+    return fixture
+
+
+chart = synced(chart_application)  # a release, whose objects have the name of the Application
+shop = synced(shop_application)  # the folder of our resources and a user's alert
 
 
 def listed(view: View, kind: str) -> dict[str, dict[str, Any]]:
@@ -97,9 +104,8 @@ def test_one_application_brings_the_operator_then_the_source_then_what_uses_it_i
     assert account < source["metadata"]["creationTimestamp"] <= answered <= first["metadata"]["creationTimestamp"]
 
 
-def test_what_is_changed_or_deleted_of_the_chart_is_healed(chart: tuple[World, str, View]) -> None:
-    world, mode, view = chart
-    name = chart_application(mode)["metadata"]["name"]
+def test_what_is_changed_or_deleted_of_the_chart_is_healed(chart: Synced) -> None:
+    world, name, _, view = chart
     role_name = name if view.namespace == NAMESPACE else f"{view.namespace}-{name}"  # one of each release
 
     def standing() -> tuple[Any, ...]:
@@ -117,9 +123,8 @@ def test_what_is_changed_or_deleted_of_the_chart_is_healed(chart: tuple[World, s
     world.settled(name)
 
 
-def test_what_is_turned_off_in_the_values_is_pruned_and_nothing_else(chart: tuple[World, str, View]) -> None:
-    world, mode, view = chart
-    name = chart_application(mode)["metadata"]["name"]
+def test_what_is_turned_off_in_the_values_is_pruned_and_nothing_else(chart: Synced) -> None:
+    world, name, mode, view = chart
 
     def dashboards() -> set[str]:
         return {found for found in listed(view, "configmaps") if found.startswith(f"{name}-dashboard-")}
@@ -132,8 +137,8 @@ def test_what_is_turned_off_in_the_values_is_pruned_and_nothing_else(chart: tupl
     assert (identities(listed(view, "deployments")), identities(listed(view, "servicemonitors"))) == before
 
 
-def test_it_stays_synced_while_the_operator_writes_rules_and_status(shop: tuple[World, str, View]) -> None:
-    world, app, view = shop
+def test_it_stays_synced_while_the_operator_writes_rules_and_status(shop: Synced) -> None:
+    world, app, _, view = shop
     for kind, name in (("adet", "watched"), ("tpol", "recorded"), ("tpol", "shares"), ("tpol", "shares-too")):
         view.reaches(kind, name, "Loaded", "RuleLoaded", seconds=60)
     view.reaches("prep", "reported", "Reconciled", seconds=60)
@@ -149,8 +154,8 @@ def test_it_stays_synced_while_the_operator_writes_rules_and_status(shop: tuple[
     assert {name for kind, name in managed if kind in ("PrometheusRule", "ConfigMap")} == {"users-alert"}
 
 
-def test_a_commit_becomes_a_reconciled_resource(shop: tuple[World, str, View]) -> None:
-    world, app, view = shop
+def test_a_commit_becomes_a_reconciled_resource(shop: Synced) -> None:
+    world, app, _, view = shop
     changed = resource("AnomalyDetector", "watched", alerting(minTrainingSamples=50))
     world.repository.commit({f"{app}/detector.yaml": [changed]})
     world.settled(app)
@@ -178,15 +183,15 @@ YOUNG = 'lever{case="gitops"} and on () (vector(time()) > BEGAN)'
         "a mended one is Healthy again",
     ],
 )
-def test_health_is_what_the_conditions_say(shop: tuple[World, str, View], change: dict[str, Any], health: str) -> None:
-    world, app, _ = shop
+def test_health_is_what_the_conditions_say(shop: Synced, change: dict[str, Any], health: str) -> None:
+    world, app, *_ = shop
     began = json.loads(json.dumps(change).replace("BEGAN", f"{time.time():.0f}"))
     world.repository.commit({f"{app}/detector.yaml": [resource("AnomalyDetector", "watched", alerting(**began))]})
     world.settled(app, health)
 
 
-def test_self_heal_and_the_operator_each_restore_their_own(shop: tuple[World, str, View]) -> None:
-    world, app, view = shop
+def test_self_heal_and_the_operator_each_restore_their_own(shop: Synced) -> None:
+    world, app, _, view = shop
     edit = [{"op": "replace", "path": "/spec/interval", "value": "9s"}]
     world.cluster.kubectl("patch", "adet", "watched", "-n", app, "--type=json", "-p", json.dumps(edit))
 
@@ -200,8 +205,8 @@ def test_self_heal_and_the_operator_each_restore_their_own(shop: tuple[World, st
     world.settled(app)
 
 
-def test_a_source_that_does_not_answer_is_progressing_until_it_does(shop: tuple[World, str, View]) -> None:
-    world, app, view = shop
+def test_a_source_that_does_not_answer_is_progressing_until_it_does(shop: Synced) -> None:
+    world, app, _, view = shop
     place, name = f"{app}/source.yaml", f"{app}-source"
     dead = resource("MetricsSource", name, {"url": f"http://127.0.0.1:{free_port()}"})
     world.repository.commit({place: [dead]})
@@ -212,8 +217,8 @@ def test_a_source_that_does_not_answer_is_progressing_until_it_does(shop: tuple[
     world.settled(app)
 
 
-def test_what_leaves_git_is_pruned_with_what_it_owns(shop: tuple[World, str, View]) -> None:
-    world, app, view = shop
+def test_what_leaves_git_is_pruned_with_what_it_owns(shop: Synced) -> None:
+    world, app, _, view = shop
     gone = ("policies.yaml", "shared.yaml", "report.yaml", "source.yaml")
     world.repository.commit({f"{app}/{name}": None for name in gone})
     world.settled(app)
@@ -223,8 +228,8 @@ def test_what_leaves_git_is_pruned_with_what_it_owns(shop: tuple[World, str, Vie
     world.settled(app)
 
 
-def test_render_and_patch_leave_it_synced_and_patch_refuses_what_it_manages(shop: tuple[World, str, View]) -> None:
-    world, app, view = shop
+def test_render_and_patch_leave_it_synced_and_patch_refuses_what_it_manages(shop: Synced) -> None:
+    world, app, _, view = shop
     world.cluster.kubectl("apply", "-n", app, "-f", "-", input=json.dumps(consenting("by-hand")))
     modes = [
         resource("ThresholdPolicy", "rendered", rendering()),
