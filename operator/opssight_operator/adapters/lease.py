@@ -23,6 +23,7 @@ RELEASE_SECONDS = 2.0  # what giving back may take; after that the lease expires
 SHARES = (1 / 6, 1 / 4)  # of the time that is left, for the first tries: a connection may be dead without a word
 REST = 1 / 24  # of the time that was left at first, between two tries
 FIRST_TRY = 1 / 3  # of the seconds of a lease, for one try to get it
+STANDBY = 1 / 2  # of the pause between two renewals, between two looks of who waits: nobody works after a release
 
 
 class Lease:
@@ -75,7 +76,7 @@ class Lease:
                         return True
             except (OpsSightError, TimeoutError) as error:
                 log.warning("the lease cannot be read or written", extra={"error": str(error) or "no answer"})
-            await pause(stopping, self._pause * (0.75 + 0.5 * self._jitter.random()))
+            await pause(stopping, self._pause * STANDBY * (0.75 + 0.5 * self._jitter.random()))
         return False
 
     async def hold(self, stopping: asyncio.Event) -> None:

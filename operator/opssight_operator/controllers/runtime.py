@@ -33,6 +33,7 @@ from .unreadable import Unreadable
 log = logging.getLogger(__name__)
 
 SPREAD_SECONDS = 10.0  # over which known resources are run again after a restart
+SPREAD_SHARE = 1 / 4  # of an interval at most: until then nobody knows a score
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class Runtime:
             delay = 0.0
         else:
             current = resource.status.observed_generation == resource.metadata.generation
-            spread = min(SPREAD_SECONDS, interval_of(resource, self._settings))
+            spread = min(SPREAD_SECONDS, SPREAD_SHARE * interval_of(resource, self._settings))
             delay = phase(resource.metadata.uid, spread) if current else 0.0
         self._number[kind] += ours - (known is not None and known.ours)
         meta, packed = resource.metadata, self._packing.pack(kind, resource)

@@ -119,29 +119,40 @@ def test_a_spec_that_changes_during_a_run_keeps_what_that_run_has_learned() -> N
     assert len(last["history"]) == 1, "the first decision is in the history once"
 
 
-def test_a_restart_runs_known_resources_spread_out_and_writes_nothing_that_is_known() -> None:
+def restarted(seconds: float, **spec: Any) -> World:
+    """So long after a restart with 40 detectors that are known."""
+
     async def first(world: World, runtime: Runtime) -> None:
         for n in range(40):
-            runtime.seen("AnomalyDetector", body_of(a_detector(f"a{n}", **DETECTOR)))
+            runtime.seen("AnomalyDetector", body_of(a_detector(f"a{n}", **DETECTOR | spec)))
         await asyncio.sleep(30)
 
     before = play(first)
     bodies = []
     for n in range(40):
-        body = body_of(a_detector(f"a{n}", **DETECTOR))
+        body = body_of(a_detector(f"a{n}", **DETECTOR | spec))
         bodies.append({**body, "status": before.written(f"a{n}")[-1]})
 
     async def second(world: World, runtime: Runtime) -> None:
         runtime.seen("MetricsSource", body_of(world.known["default"]))
         for body in bodies:
             runtime.seen("AnomalyDetector", body)
-        await asyncio.sleep(15)
+        await asyncio.sleep(seconds)
 
-    after = play(second)
+    return play(second)
+
+
+def test_a_restart_runs_known_resources_spread_out_and_writes_nothing_that_is_known() -> None:
+    after = restarted(15)
     first_second = [at for at, _ in after.fetched if at < 1_000_001.0]
     assert len(after.fetched) >= 40
     assert len(first_second) < 12
     assert not [name for _, name, _ in after.statuses if name != "default"]
+
+
+def test_after_a_restart_no_score_is_waited_for_longer_than_a_quarter_of_its_interval() -> None:
+    exported = restarted(5.1, interval="20s").gauges  # by uid
+    assert len(exported) == 40
 
 
 def test_a_source_that_appears_or_changes_runs_its_dependants_at_once_and_no_others() -> None:
