@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from localcluster import Cluster
 
+from component import test_recipe_promtool as recipe
 from component.lever import Lever
 from component.operator_process import OperatorProcess, View, eventually, policy, working
 
@@ -197,6 +199,50 @@ def test_a_rendered_alert_is_loaded_and_fires(view: View, lever: Lever, case: st
     lever.values[case] = 50.0
     firing = f'ALERTS{{alertname="Rendered{case}",alertstate="firing",severity="page"}}'
     eventually("the alert fires", lambda: view.cluster.prometheus.query(firing), seconds=60)
+
+
+DISK = {"job": "node-exporter", "instance": "n1", "device": "sda", "fstype": "ext4", "mountpoint": "/"}
+
+
+def leave_free(view: View, *percent: float) -> None:
+    """A file system with so much space left, every five minutes and the last time now."""
+    now = time.time()
+    moments = [now - 300 * back for back in reversed(range(len(percent)))]
+    values = {"avail_bytes": percent, "size_bytes": [100.0] * len(percent), "readonly": [0.0] * len(percent)}
+    view.cluster.remote_write(
+        [
+            ({"__name__": f"node_filesystem_{name}", **DISK}, list(zip(moments, found, strict=True)))
+            for name, found in values.items()
+        ]
+    )
+
+
+def test_the_successor_of_a_shipped_alert_learns_and_fires_as_its_recipe_says(view: View) -> None:
+    name = recipe.POLICY["metadata"]["name"]
+    view.apply("MetricsSource", "default", {"url": view.cluster.prometheus_url})
+    leave_free(view, *(25 + 12 * math.sin(math.tau * i / 288) for i in range(14 * 288)), 30)  # a wave each day
+    for body in (recipe.POLICY, recipe.CRITICAL):
+        put(view, body | {"metadata": {k: v for k, v in body["metadata"].items() if k != "namespace"}})
+    view.reaches("tpol", name, "Loaded", "RuleLoaded", seconds=60)
+    threshold = float(current(view, name))
+    assert 10 < threshold < 15, "the lowest of each day, and not the 5 that is shipped"
+
+    def alerts() -> set[tuple[str, str]]:
+        rows = view.cluster.prometheus.query(f'ALERTS{{alertname="{recipe.ALERT}"}}')
+        return {(row["metric"]["severity"], row["metric"]["alertstate"]) for row in rows}
+
+    assert any(f"< {current(view, name)}" in query for query in evaluated(view, recipe.ALERT))
+    eventually("the critical one is loaded beside it", lambda: len(evaluated(view, recipe.ALERT)) == 2)
+    assert not alerts()
+    leave_free(view, threshold - 1)
+    eventually("it waits for half an hour", lambda: alerts() == {("warning", "pending")})
+    soon = json.dumps({"spec": {"alert": {"for": "1s"}}})
+    view.cluster.kubectl("patch", "tpol", name, "-n", view.namespace, "--type=merge", "-p", soon)
+    eventually("it fires", lambda: alerts() == {("warning", "firing")})
+    leave_free(view, 2)
+    eventually("the critical one as well", lambda: alerts() == {("warning", "firing"), ("critical", "pending")})
+    leave_free(view, threshold + 1)
+    eventually("both are quiet", lambda: not alerts())
 
 
 def test_an_alert_that_prometheus_refuses_is_dropped_alone_and_says_why(view: View, case: str) -> None:
