@@ -126,6 +126,9 @@ class KindCluster:
         self._inside("chown", "-R", f"{user}:{user}", there)
         return there
 
+    def loaded(self, archive: Path) -> None:
+        """All were loaded at the start."""
+
     # Faults
 
     def stop_apiserver(self) -> None:

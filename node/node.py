@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,14 +28,17 @@ class Node:
     """A context manager: ready on entry, gone without a trace after exit, or when this process dies by any death.
 
     ``state`` is an empty or missing directory, removed at the end; None: a temporary one. ``archives`` are images to
-    load. It moves the calling thread into the node's network, from where Services and pods can be reached, and nothing
-    else; use it in the main thread, last.
+    load, and ``later`` those to load while other things go on, in this order; ``loaded`` waits for one of them.
+    It moves the calling thread into the node's network, from where Services and pods can be reached, and nothing else;
+    use it in the main thread, last.
     """
 
     archives: Iterable[Path] = ()
     state: Path | None = None
     say: Callable[[str], None] = lambda _: None
+    later: Iterable[Path] = ()
     _began: float = field(default_factory=time.monotonic)
+    _loading: dict[Path, Future[None]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         self.start()
@@ -85,6 +88,8 @@ class Node:
         assert self.state is not None
         if keep_logs:
             (self.state / keeper.KEEP_LOGS).touch()
+        for loading in self._loading.values():
+            loading.cancel()  # what is under way ends with its supervisor
         running = keeper.keeper_of(self.state)
         self._supervision.end(keep_logs)
         deadline = time.monotonic() + 60
@@ -136,6 +141,11 @@ class Node:
         self._supervision.run(name, [ctr, "--address", address, "-n", "k8s.io", "images", "import", str(archive)])
         self._tell(f"{archive.name} is loaded, {time.monotonic() - began:.1f} s")
 
+    def loaded(self, archive: Path) -> None:
+        """Wait until an image of ``later`` is there; raises ``ClusterError`` when it could not be loaded."""
+        if archive in self._loading:
+            self._loading[archive].result()
+
     def log(self, server: str) -> Path:
         """The log of a server."""
         return self._supervision.log(server)
@@ -175,6 +185,9 @@ class Node:
         self._supervision.run("containerd-version", [ctr, "--address", str(socket), "version"], 30)
         for archive in self.archives:
             self.load(archive)
+        pool = ThreadPoolExecutor(1)
+        self._loading = {archive: pool.submit(self.load, archive) for archive in self.later}
+        pool.shutdown(wait=False)
 
     def _start_control_plane(self) -> None:
         self._control_plane.start()

@@ -136,6 +136,7 @@ def shop(place: Place, monitoring: None) -> str:
     data = {name: (ROOT / "localcluster" / name).read_text() for name in CODE} | {"__init__.py": ""}
     code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-code", "namespace": "shop"}}
     place.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(code | {"data": data}))
+    place.has_image(images.operator_image())
     place.apply(MANIFESTS / "shop.yaml", OPERATOR=images.operator_image())
     place.kubectl("rollout", "status", "deployment/shop", "-n", "shop", "--timeout=120s")
     wait_for("the shop to be scraped", lambda: place.query('up{job="shop"} == 1') or None, 90)

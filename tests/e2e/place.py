@@ -20,6 +20,7 @@ from localcluster import http
 from localcluster.build import program
 from localcluster.errors import ClusterError
 
+from e2e import platforms
 from e2e.platforms import Platform
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -48,6 +49,11 @@ class Place:
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         return self.platform.kubectl(*arguments, input=input)
+
+    def has_image(self, name: str) -> None:
+        """Wait until pods can run an image."""
+        (path,) = (archive.path for archive in platforms.chosen().archives() if archive.image == name)
+        self.platform.loaded(path)
 
     # Objects
 

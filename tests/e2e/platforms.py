@@ -36,6 +36,10 @@ class Platform(Protocol):
         """Bring a folder to where pods can mount it by ``hostPath``, owned by ``user``; its path there."""
         ...
 
+    def loaded(self, archive: Path) -> None:
+        """Wait until the image of an archive can be run."""
+        ...
+
     def stop_apiserver(self) -> None:
         """Nobody answers for the API any more; pods go on."""
         ...
@@ -67,7 +71,7 @@ CHOICES = {
             frozenset({OUR_OWN_NODE, API_SERVER_STOPS}),
             images.archives,
             "python -m node images",
-            lambda archives, say: Node(archives, say=say),
+            lambda archives, say: Node(archives[:-2], say=say, later=archives[-2:]),  # those of the operator are large
             lambda: Node.attach(state()),
         ),
         Choice(
