@@ -28,6 +28,7 @@ def test_an_upgrade_under_load_leaves_no_gap_longer_than_two_intervals(place: Pl
         return len(place.query(f"count by (detector) ({selector})")) == LOAD or None
 
     wait_for("the load", all_scored, 180)
+    place.has_image(images.next_image())
     began = time.time()
     place.release("upgrade", VALUES | {"image": {"tag": "next"}, "settings": {"allowPatch": True, "fetchThreads": 6}})
     took = time.time() - began
@@ -39,9 +40,12 @@ def test_an_upgrade_under_load_leaves_no_gap_longer_than_two_intervals(place: Pl
         leading = [row["metric"]["version"] for row in rows]
         return (len(pods) == 2 and all(fresh) and leading == [images.NEXT_VERSION]) or None
 
+    def scored_anew() -> bool | None:
+        return len(place.query(f"count by (detector) ({selector} and on (pod) opssight_leader == 1)")) == LOAD or None
+
     wait_for("the new version alone, and leading", new_everywhere, 90)
-    time.sleep(2 * INTERVAL + 4)  # or a gap at the end could not be seen
-    gaps = place.longest_gap(selector, "detector", began, time.time() - 4)
+    wait_for("its scores", scored_anew, 90)  # or a gap at the end could not be seen
+    gaps = place.longest_gap(selector, "detector", began, time.time())
     worst = max(gaps, key=gaps.__getitem__)
     print(f"upgrade in {took:.0f} s, longest gap {gaps[worst]:.1f} s of {len(gaps)} detectors ({worst})")
     assert gaps.keys() == set(names)
