@@ -102,11 +102,13 @@ def recorded_thresholds(cluster: Cluster) -> Question[list[tuple[dict[str, str],
     return look
 
 
-def open_anomaly(cluster: Cluster, service: str) -> Question[tuple[str, dict[str, Any]]]:
-    """An open episode of the service, as the detector's status tells it."""
+def open_anomaly(cluster: Cluster, service: str, detector: str = "") -> Question[tuple[str, dict[str, Any]]]:
+    """An open episode of the service, as the status of a detector tells it; without ``detector`` of any."""
 
     def look() -> tuple[str, dict[str, Any]] | None:
         for item in objects(cluster, "anomalydetectors"):
+            if detector not in ("", item["metadata"]["name"]):
+                continue
             for anomaly in item.get("status", {}).get("anomalies", []):
                 if anomaly.get("end") is None and anomaly["labels"].get("service") == service:
                     return item["metadata"]["name"], anomaly
