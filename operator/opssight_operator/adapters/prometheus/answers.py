@@ -98,3 +98,10 @@ class BuildInfo(msgspec.Struct):
 
     status: str
     data: BuildData
+
+
+# Once and here: msgspec ends the process where two threads are the first that decode a struct.
+read_failure = msgspec.json.Decoder(Failure).decode
+read_rule_groups = msgspec.json.Decoder(Rules).decode
+read_rules = msgspec.json.Decoder(list[Rule]).decode
+read_build = msgspec.json.Decoder(BuildInfo).decode

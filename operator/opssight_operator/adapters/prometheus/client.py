@@ -13,7 +13,7 @@ from prometheus_api_client import PrometheusConnect
 from opssight_operator.core.observation import Flavour, Frame, LoadedRule, ServerInfo
 from opssight_operator.errors import OpsSightError, PrometheusOverloaded, PrometheusUnreachable, Throttled, TooMuchData
 
-from .answers import BuildInfo, Rule, Rules
+from .answers import read_build, read_rule_groups, read_rules
 from .errors import ours
 from .frames import FrameBuilder
 from .grid import Grid
@@ -78,11 +78,11 @@ class PrometheusClient:
     def rules(self, group: str) -> tuple[LoadedRule, ...]:
         """The rules of all groups of this name. Servers that cannot select a group send all of them."""
         with _meaning(), self._ask(f"{self._url}/api/v1/rules", {"rule_group[]": group}) as answer:
-            groups = msgspec.json.decode(answer.whole(), type=Rules).data.groups
+            groups = read_rule_groups(answer.whole()).data.groups
             wanted = [found.rules for found in groups if found.name == group]
             if sum(len(memoryview(rules)) for rules in wanted) > _GROUP_SHARE * self._limits.max_bytes:
                 raise TooMuchData(f"rule group {group[:200]} takes more than a quarter of limits.maxBytes")
-            read = [rule for rules in wanted for rule in msgspec.json.decode(rules, type=list[Rule])]
+            read = [rule for rules in wanted for rule in read_rules(rules)]
         return tuple(
             LoadedRule(
                 group=group,
@@ -105,7 +105,7 @@ class PrometheusClient:
             with self._ask(f"{self._url}/api/v1/status/buildinfo") as answer:
                 hosted = "X-Server-Hostname" in answer.headers
                 answer.max_bytes = min(answer.max_bytes, REFUSAL)
-                build = msgspec.json.decode(answer.whole(), type=BuildInfo).data
+                build = read_build(answer.whole()).data
         except (OpsSightError, msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             if isinstance(error, Throttled) or (isinstance(error, PrometheusUnreachable) and not error.answered):
                 raise  # another question would meet the same

@@ -29,7 +29,7 @@ from opssight_operator.errors import (
     TooMuchData,
 )
 
-from .answers import Failure
+from .answers import Failure, read_failure
 
 ERROR_LENGTH = 200
 _TOO_HEAVY = re.compile(
@@ -160,7 +160,7 @@ def one_line(text: str) -> str:
 
 def _failure(body: bytes) -> Failure:
     try:
-        failure = msgspec.json.decode(body, type=Failure)
+        failure = read_failure(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return Failure()
     return failure if failure.status == "error" else Failure()
