@@ -60,9 +60,14 @@ chart = synced(chart_application)  # a release, whose objects have the name of t
 shop = synced(shop_application)  # the folder of our resources and a user's alert
 
 
+MONITORING = "/apis/monitoring.coreos.com/v1"
+GROUPS = {"configmaps": "/api/v1", "serviceaccounts": "/api/v1", "deployments": "/apis/apps/v1"}
+GROUPS |= {"prometheusrules": MONITORING, "servicemonitors": MONITORING}
+
+
 def listed(view: View, kind: str) -> dict[str, dict[str, Any]]:
     """All objects of a kind in the namespace, by name."""
-    items = json.loads(view.cluster.kubectl("get", kind, "-n", view.namespace, "-o", "json"))["items"]
+    items = view.cluster.api("GET", f"{GROUPS[kind]}/namespaces/{view.namespace}/{kind}")["items"]
     return {item["metadata"]["name"]: item for item in items}
 
 
@@ -109,7 +114,7 @@ def test_what_is_changed_or_deleted_of_the_chart_is_healed(chart: Synced) -> Non
     role_name = name if view.namespace == NAMESPACE else f"{view.namespace}-{name}"  # one of each release
 
     def standing() -> tuple[Any, ...]:
-        role = json.loads(world.cluster.kubectl("get", "clusterrole", role_name, "-o", "json"))
+        role = world.cluster.api("GET", f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role_name}")
         return listed(view, "deployments")[name]["spec"], role["rules"], set(listed(view, "servicemonitors"))
 
     before = standing()

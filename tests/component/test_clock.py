@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,11 +61,11 @@ def test_a_clock_that_jumps_costs_no_threshold_and_no_life(
         return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
 
     def lease_is_off() -> float:
-        lease = json.loads(cluster.kubectl("get", "lease", "opssight-operator", "-n", NAMESPACE, "-o", "json"))
+        lease = cluster.api("GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/opssight-operator")
         return off(lease["spec"]["renewTime"])
 
     def events_off() -> list[float]:
-        items = json.loads(cluster.kubectl("get", "events.events.k8s.io", "-n", namespace, "-o", "json"))["items"]
+        items = cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events")["items"]
         return [off(item["eventTime"]) for item in items if item.get("eventTime")]
 
     def current() -> str:

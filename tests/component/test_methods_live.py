@@ -16,6 +16,7 @@ from localcluster import Cluster
 from component.operator_process import OperatorProcess, View, eventually, install
 from opssight_detectors.engine import detect_anomalies
 from opssight_detectors.registry import METHODS
+from opssight_operator.api import API_VERSION
 from opssight_operator.core.timing import rfc3339
 
 TEXTBOOK = [10, 12, 11, 50, 13, 12]
@@ -100,7 +101,7 @@ def test_the_fifty_is_found_by_the_library_the_command_line_and_a_resource(
     )
 
     def anomalies() -> list[dict[str, Any]]:
-        return anomalies_of(json.loads(cluster.kubectl("get", "adet", "textbook", "-n", namespace, "-o", "json")))
+        return anomalies_of(view.get("adet", "textbook") or {})
 
     (anomaly,) = eventually("the resource has found it", anomalies, 60)
     assert anomaly["start"] == rfc3339(first + 3 * step)
@@ -115,7 +116,7 @@ def test_every_method_finds_the_service_that_became_slow(
     view, found = View(cluster, namespace), dict[str, float]()
 
     def finders() -> set[str]:
-        items = json.loads(cluster.kubectl("get", "adet", "-n", namespace, "-o", "json"))["items"]
+        items = cluster.api("GET", f"/apis/{API_VERSION}/namespaces/{namespace}/anomalydetectors")["items"]
         return {item["spec"]["method"]["type"] for item in items if any(map(is_open_at_checkout, anomalies_of(item)))}
 
     def all_found() -> bool:
