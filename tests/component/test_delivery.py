@@ -169,7 +169,7 @@ def test_the_threshold_of_a_label_value_that_is_gone_is_recorded_no_more(view: V
     now = time.time()
     labels = {"__name__": "lever", "case": gone, "job": "lever", "instance": "lever"}
     view.cluster.remote_write([(labels, [(now - 60 + 2 * i, 20.0) for i in range(30)])])
-    short = {"window": "1m", "step": "2s", "minDuration": "30s", "minCoverage": "0.5"}
+    short = {"window": "30s", "step": "2s", "minDuration": "16s", "minCoverage": "0.5"}
     both = policy(case, expr=f'lever{{case=~"{case}|{gone}"}}', perLabels=["case"], history=short)
     lever.values[gone] = 20.0
     view.apply("ThresholdPolicy", "labels", both)
