@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -61,13 +62,20 @@ def kubectl(cluster: Cluster) -> Kubectl:
     return cluster.kubectl
 
 
-@pytest.fixture
-def namespace(cluster: Cluster) -> Iterator[str]:
+@contextmanager
+def fresh_namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace that nobody else uses; deleted afterwards without waiting."""
     name = f"test-{secrets.token_hex(4)}"
     cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
     cluster.api("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """One of the test's own."""
+    with fresh_namespace(cluster) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

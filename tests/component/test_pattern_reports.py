@@ -20,6 +20,7 @@ from localcluster import Cluster
 from localcluster.build import program
 from localcluster.errors import ClusterError
 
+from component.conftest import fresh_namespace
 from component.lever import Lever
 from component.operator_process import OperatorProcess, View, detector, eventually, working
 from opssight_detectors.patterns.schema import report_schema
@@ -61,6 +62,41 @@ def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture
 def view(cluster: Cluster, namespace: str) -> View:
     return View(cluster, namespace)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def minutely(cluster: Cluster, operator: OperatorProcess) -> Iterator[View]:
+    """A report by cron that has written down a Warning which is gone since; its minute passes during other tests."""
+    with fresh_namespace(cluster) as namespace:
+        view = View(cluster, namespace)
+        view.apply("PatternReport", "minutely", {"schedule": {"cron": "* * * * *"}, "lookback": "1h", "history": "1h"})
+        view.reaches("prep", "minutely", "Scheduled", seconds=20)
+        warning(cluster, view.namespace, "cart-0", "FailedMount", "MountVolume.SetUp failed for volume secret-1", 1)
+
+        def journal() -> str:
+            return json.dumps(config_maps(cluster, view.namespace).get("opssight-prep-minutely-journal", {}))
+
+        eventually("the Warning is written down", lambda: "FailedMount" in journal())
+        cluster.kubectl("delete", "events", "--all", "-n", view.namespace)
+        yield view
+
+
+@pytest.fixture(scope="module", autouse=True)
+def happening(cluster: Cluster, minutely: View, lever: Lever) -> Iterator[tuple[View, float]]:
+    """An anomaly and a Warning that are there since a moment, whose minute passes during other tests too."""
+    with fresh_namespace(cluster) as namespace:
+        view, case, now, dice = View(cluster, namespace), f"report-{namespace}", time.time(), random.Random(3)
+        samples = [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)]
+        cluster.remote_write([({"__name__": "lever", "case": case, "job": "lever", "instance": "lever"}, samples)])
+        lever.values[case] = 10.0
+        view.apply("AnomalyDetector", "gauge", detector(case))
+        view.reaches("adet", "gauge", "Reconciled")
+        lever.values[case] = 50.0
+        eventually("the anomaly", lambda: (view.get("adet", "gauge") or {})["status"].get("anomalies"))
+        note = "Back-off restarting failed container pay"
+        warning(cluster, view.namespace, "checkout-7d9f8b6c5-x2x4z", "BackOff", note, 9)
+        yield view, time.time()
+        lever.values[case] = 10.0
 
 
 def once(**spec: Any) -> dict[str, Any]:
@@ -113,7 +149,7 @@ def report_of(cluster: Cluster, view: View, name: str) -> dict[str, Any]:
 
 
 def config_maps(cluster: Cluster, namespace: str) -> dict[str, Any]:
-    items = json.loads(cluster.kubectl("get", "configmaps", "-n", namespace, "-o", "json"))["items"]
+    items = cluster.api("GET", f"/api/v1/namespaces/{namespace}/configmaps")["items"]
     return {item["metadata"]["name"]: item for item in items if item["metadata"]["name"].startswith("opssight-prep-")}
 
 
@@ -141,40 +177,6 @@ def test_the_incidents_of_the_shop_are_named_with_hour_service_and_kind_and_noth
         assert any(f"{h}:" in t for h in (hour, later) for t in told), f"{hour}:00 is not named in {told}"
     claims = [f for s in made["sections"] for f in s["findings"] if f["pValue"] is not None]
     assert not [f["sentence"] for f in claims if any(name in f["sentence"] for name in QUIET_NAMES)]
-
-
-def test_an_anomaly_and_a_warning_of_now_are_in_the_report_with_their_words(
-    cluster: Cluster, operator: OperatorProcess, view: View, lever: Lever
-) -> None:
-    case, now, dice = f"report-{view.namespace}", time.time(), random.Random(3)
-    samples = [(now - 600 + 2 * i, 10 + dice.gauss(0, 0.2)) for i in range(300)]
-    cluster.remote_write([({"__name__": "lever", "case": case, "job": "lever", "instance": "lever"}, samples)])
-    lever.values[case] = 10.0
-    view.apply("AnomalyDetector", "gauge", detector(case))
-    view.reaches("adet", "gauge", "Reconciled")
-    lever.values[case] = 50.0
-    eventually("the anomaly", lambda: (view.get("adet", "gauge") or {})["status"].get("anomalies"))
-    warning(
-        cluster, view.namespace, "checkout-7d9f8b6c5-x2x4z", "BackOff", "Back-off restarting failed container pay", 9
-    )
-    time.sleep(61 - time.time() % 60)  # a report of type Once ends with the last full minute
-    view.apply("PatternReport", "now", once(lookback="1h", history="0s"))
-    view.reaches("prep", "now", "Reconciled")
-    made = report_of(cluster, view, "now")
-    words = json.dumps(made)
-    for word in ("Anomaly gauge/lever", "observed", "BackOff", "Back-off restarting failed container pay", "checkout"):
-        assert word in words, word
-    assert "AnomalyStarted" not in words, "our own Events are about anomalies that are there already"
-    assert made["summary"]["incidents"] == 2
-    status = view.get("prep", "now")["status"]  # type: ignore[index]
-    read = {one["name"]: one["incidents"] for one in status["inputs"]}
-    assert read == {"Alerts": 0, "Detectors": 1, "Events": 1}
-    assert any("2 incidents in 1h" in note for note in view.events("ReportMade"))
-    exported = f'opssight_report_incidents{{namespace="{view.namespace}",report="now"}} 2.0'
-    assert exported in operator.metrics()
-    listed = cluster.kubectl("get", "prep", "-n", view.namespace)
-    assert listed.splitlines()[0].split() == ["NAME", "READY", "REASON", "INCIDENTS", "LAST", "NEXT", "AGE"]
-    lever.values[case] = 10.0
 
 
 def warning(cluster: Cluster, namespace: str, pod: str, reason: str, note: str, count: int) -> None:
@@ -218,31 +220,6 @@ def test_config_maps_are_owned_pruned_and_go_with_the_report(
         assert {"report.md", "report.html", "report.json"} <= set(item["data"])
     cluster.kubectl("delete", "prep", "kept", "-n", view.namespace)
     eventually("the ConfigMaps are collected", lambda: not config_maps(cluster, view.namespace), seconds=60)
-
-
-def test_a_cron_comes_and_what_was_written_down_in_between_is_in_it(
-    cluster: Cluster, operator: OperatorProcess, view: View
-) -> None:
-    view.apply("PatternReport", "minutely", {"schedule": {"cron": "* * * * *"}, "lookback": "1h", "history": "1h"})
-    view.reaches("prep", "minutely", "Scheduled", seconds=20)
-    warning(cluster, view.namespace, "cart-0", "FailedMount", "MountVolume.SetUp failed for volume secret-1", 1)
-    eventually(
-        "the Warning is written down",
-        lambda: (
-            "FailedMount" in json.dumps(config_maps(cluster, view.namespace).get("opssight-prep-minutely-journal", {}))
-        ),
-    )
-    cluster.kubectl("delete", "events", "--all", "-n", view.namespace)
-
-    def made() -> dict[str, Any] | None:
-        last = (view.get("prep", "minutely") or {})["status"].get("lastReport")
-        return last if last and last["incidents"] else None
-
-    last = eventually("a report with the Warning", made, seconds=130)
-    assert last["name"].startswith("opssight-prep-minutely-2")
-    assert "MountVolume.SetUp failed" in json.dumps(report_of(cluster, view, "minutely"))
-    due = view.get("prep", "minutely")["status"]["nextRunAt"]  # type: ignore[index]
-    assert 0 < datetime.fromisoformat(due).timestamp() - time.time() <= 61
 
 
 def test_a_tenant_sees_the_alerts_of_its_own_namespace_alone(
@@ -297,19 +274,6 @@ def test_a_foreign_config_map_of_our_name_is_left_alone(
     assert config_maps(cluster, view.namespace)["opssight-prep-taken-once-1"]["data"] == {"mine": "yes"}
 
 
-def test_prometheus_goes_and_the_report_is_made_when_it_is_back(
-    cluster: Cluster, operator: OperatorProcess, view: View
-) -> None:
-    cluster.stop_prometheus()
-    try:
-        view.apply("PatternReport", "late", once(lookback="1h", history="0s", inputs={"alerts": {}}))
-        assert "Prometheus" in view.reaches("prep", "late", "PrometheusUnreachable")
-    finally:
-        cluster.start_prometheus()
-    view.reaches("prep", "late", "Reconciled", seconds=30)
-    assert np.isfinite(report_of(cluster, view, "late")["summary"]["incidents"])
-
-
 def test_the_command_line_shows_what_the_cluster_keeps_and_makes_the_same_from_prometheus(
     cluster: Cluster, operator: OperatorProcess, view: View, tmp_path: Path
 ) -> None:
@@ -348,3 +312,55 @@ def test_the_command_line_shows_what_the_cluster_keeps_and_makes_the_same_from_p
     alone = ("--prometheus", cluster.prometheus_url, "-n", view.namespace)
     made = json.loads(opssight("run", *alone, *span, "-f", "json", "--title", kept["title"]))
     assert made == kept
+
+
+def test_an_anomaly_and_a_warning_of_now_are_in_the_report_with_their_words(
+    cluster: Cluster, operator: OperatorProcess, happening: tuple[View, float]
+) -> None:
+    view, since = happening
+    time.sleep(max(0.0, since // 60 * 60 + 61 - time.time()))  # a report of type Once ends with the last full minute
+    view.apply("PatternReport", "now", once(lookback="1h", history="0s"))
+    view.reaches("prep", "now", "Reconciled")
+    made = report_of(cluster, view, "now")
+    words = json.dumps(made)
+    for word in ("Anomaly gauge/lever", "observed", "BackOff", "Back-off restarting failed container pay", "checkout"):
+        assert word in words, word
+    assert "AnomalyStarted" not in words, "our own Events are about anomalies that are there already"
+    assert made["summary"]["incidents"] == 2
+    status = view.get("prep", "now")["status"]  # type: ignore[index]
+    read = {one["name"]: one["incidents"] for one in status["inputs"]}
+    assert read == {"Alerts": 0, "Detectors": 1, "Events": 1}
+    assert any("2 incidents in 1h" in note for note in view.events("ReportMade"))
+    exported = f'opssight_report_incidents{{namespace="{view.namespace}",report="now"}} 2.0'
+    assert exported in operator.metrics()
+    listed = cluster.kubectl("get", "prep", "-n", view.namespace)
+    assert listed.splitlines()[0].split() == ["NAME", "READY", "REASON", "INCIDENTS", "LAST", "NEXT", "AGE"]
+
+
+def test_a_cron_comes_and_what_was_written_down_in_between_is_in_it(
+    cluster: Cluster, operator: OperatorProcess, minutely: View
+) -> None:
+    view = minutely
+
+    def made() -> dict[str, Any] | None:
+        last = (view.get("prep", "minutely") or {})["status"].get("lastReport")
+        return last if last and last["incidents"] else None
+
+    last = eventually("a report with the Warning", made, seconds=130)
+    assert last["name"].startswith("opssight-prep-minutely-2")
+    assert "MountVolume.SetUp failed" in json.dumps(report_of(cluster, view, "minutely"))
+    due = view.get("prep", "minutely")["status"]["nextRunAt"]  # type: ignore[index]
+    assert 0 < datetime.fromisoformat(due).timestamp() - time.time() <= 61
+
+
+def test_prometheus_goes_and_the_report_is_made_when_it_is_back(
+    cluster: Cluster, operator: OperatorProcess, view: View
+) -> None:
+    cluster.stop_prometheus()
+    try:
+        view.apply("PatternReport", "late", once(lookback="1h", history="0s", inputs={"alerts": {}}))
+        assert "Prometheus" in view.reaches("prep", "late", "PrometheusUnreachable")
+    finally:
+        cluster.start_prometheus()
+    view.reaches("prep", "late", "Reconciled", seconds=30)
+    assert np.isfinite(report_of(cluster, view, "late")["summary"]["incidents"])
