@@ -56,7 +56,7 @@ tools: $(STAMP) # the tests need them, the demo does not
 test: tools ## Everything that can be checked on one machine
 	@$(MAKE) --no-print-directory -j2 lint layers types
 	@echo "==> tests, on real servers"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests; s=$$?; \
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests; s=$$?; \
 	  if [ $$s -eq 1 ]; then $(MAKE) --no-print-directory alone; else exit $$s; fi  # most of them wait for servers
 
 alone: $(STAMP) # what failed beside other tests, perhaps for want of time: it is named, and has to pass by itself
