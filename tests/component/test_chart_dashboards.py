@@ -144,7 +144,8 @@ def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
         cluster.prometheus.wait_until("min(count_over_time(opssight_leader[1m])) >= 5")
         (threshold,) = cluster.prometheus.query('opssight_threshold{policy="boards"}')
         now = time.time()
-        cluster.remote_write([(threshold["metric"] | {"__name__": name}, [(now, x)]) for name, x in LATER.items()])
+        another = threshold["metric"] | {"policy": "another"}  # or the operator's own would follow after a moment
+        cluster.remote_write([(another | {"__name__": name}, [(now, x)]) for name, x in LATER.items()])
         yield running
     finally:
         running.end()
