@@ -174,6 +174,21 @@ COMPONENTS: tuple[Component, ...] = (
         optional=True,
     ),
     Component(name="coredns", version="1.15.0", programs={"coredns": "."}, how="module", optional=True),
+    Component(
+        name="kubeadm",
+        version=KUBERNETES,
+        programs={"kubeadm": "."},
+        how="module",
+        ldflags=_kubernetes_flags(),
+        optional=True,
+    ),
+    Component(
+        name="kube-router",
+        version="v2.1.0",
+        programs={"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"},
+        how="install",
+        optional=True,
+    ),
 )
 
 
