@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,13 @@ class Builder:
         """Write an image as an archive that containerd reads."""
         if self.name == "buildah":
             return ["buildah", "push", "--quiet", image, f"docker-archive:{archive}:{image}"]
+        return self.save_together([image], archive)
+
+    def save_together(self, images: Sequence[str], archive: Path) -> list[str]:
+        """Write images as one archive, each layer once; an engine alone can."""
         form = ["--quiet", "--format", "docker-archive"] if self.name == "podman" else []
-        return [self.name, "save", *form, "--output", str(archive), image]
+        many = ["--multi-image-archive"] if self.name == "podman" and len(images) > 1 else []
+        return [self.name, "save", *form, *many, "--output", str(archive), *images]
 
     def load(self, archive: Path) -> list[str]:
         """Bring the image of an archive into the builder's own store, under its name."""

@@ -89,7 +89,7 @@ def missing() -> list[Precondition]:
     lacking = [one for one in wanted if not one.holds()]
     if not lacking and (problem := pulled()):
         image = node_image(os.environ)
-        cure = "load it into the engine, or name another by OPSSIGHT_KIND_IMAGE"
+        cure = "load it into the engine, or name another by OPSSIGHT_KIND_IMAGE; python -m node.kindimage makes one"
         lacking.append(Precondition(f"the image of the node {image} ({problem})", cure, lambda: False))
     return lacking
 

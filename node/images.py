@@ -85,7 +85,7 @@ def run(*command: str, settings: Mapping[str, str] | None = None, input: str | N
     return done.stdout
 
 
-def _digest(*parts: str | Path) -> str:
+def digest(*parts: str | Path) -> str:
     """Of texts and of files; a folder counts with every file in it."""
     digest = hashlib.sha256()
     for part in parts:
@@ -108,7 +108,7 @@ def _of_program(image: str, name: str, builder: Builder) -> Archive:
         program(name)  # says how to build it when it is missing
         run(*builder.build(image, context), input=text)
 
-    inputs = _digest(image, providing(name).key(go_version()), *builder.inputs())
+    inputs = digest(image, providing(name).key(go_version()), *builder.inputs())
     return Archive(image, inputs, build, builder)
 
 
@@ -144,7 +144,7 @@ def _operator(builder: Builder) -> Archive:
             run("image/base.sh", STAND_IN)
         run("image/build.sh", operator_image(), settings=builder.settings())
 
-    return Archive(operator_image(), _digest(*sources, *code, *builder.inputs()), build, builder)
+    return Archive(operator_image(), digest(*sources, *code, *builder.inputs()), build, builder)
 
 
 def _next(shipped: Archive) -> Archive:
@@ -162,7 +162,7 @@ def _next(shipped: Archive) -> Archive:
     def build() -> None:
         run(*shipped.builder.build(next_image(), ROOT / "image"), input=text)
 
-    return Archive(next_image(), _digest(shipped.inputs, text), build, shipped.builder)
+    return Archive(next_image(), digest(shipped.inputs, text), build, shipped.builder)
 
 
 def archives(builder: Builder | None = None, programs: Iterable[str] = tuple(PROGRAMS)) -> list[Archive]:
