@@ -29,7 +29,7 @@ CODE = ("shop.py", "shop_model.py", "history.py", "noise.py")
 DAYS = 14.0
 
 
-STORY = ("test_node", "test_product", "test_image", "test_replicas", "test_release", "test_uninstall")
+STORY = ("test_node", "test_product", "test_network", "test_image", "test_replicas", "test_release", "test_uninstall")
 """The files in the order of what they tell; each can be run alone."""
 _left_out = pytest.StashKey[list[str]]()
 

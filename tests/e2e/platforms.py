@@ -14,6 +14,7 @@ from node.__main__ import state
 
 OUR_OWN_NODE = "a node of our own"
 API_SERVER_STOPS = "an API server that can be stopped"
+POLICIES_ENFORCED = "something that enforces NetworkPolicy"
 
 
 class Platform(Protocol):
@@ -76,7 +77,7 @@ CHOICES = {
         ),
         Choice(
             "kind",
-            frozenset({API_SERVER_STOPS}),
+            frozenset({API_SERVER_STOPS, POLICIES_ENFORCED}),
             kind.archives,
             "python -m node.kind images",
             lambda archives, say: kind.KindCluster(archives, say=say),
