@@ -98,7 +98,7 @@ class Making:
         run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "bookworm", str(root))
         for pattern in NOT_NEEDED:
             for path in root.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         run("tar", "--directory", str(root), "--create", "--file", str(archive), ".")
         run(self.builder.name, "import", str(archive), name)
         shutil.rmtree(root)

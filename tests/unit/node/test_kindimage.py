@@ -85,6 +85,28 @@ def test_a_module_of_kind_that_cannot_be_had_is_said_so(monkeypatch: pytest.Monk
     assert kindimage.kinds_files() == Path("/modules/kind/images/base/files")
 
 
+def test_debian_is_imported_without_what_a_node_does_not_need(engine: Path, tmp_path: Path) -> None:
+    folder = engine.parent / "path"
+    make = "/bin/mkdir -p $4/usr/share/doc/a $4/usr/lib/sysctl.d $4/etc; /bin/ln -s a $4/usr/share/doc/b"
+    for name, script in {
+        "debootstrap": f"{make}; echo >$4/usr/lib/sysctl.d/1.conf; echo >$4/etc/kept",
+        "tar": f"cd $2; /usr/bin/find . >{tmp_path}/packed; echo >$5",
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    name = kindimage.Making(builders.Builder("docker"), work).base()
+    assert engine.read_text().splitlines()[-1] == f"import {work}/root.tar {name}"
+    packed = set((tmp_path / "packed").read_text().split())
+    assert "./etc/kept" in packed and not packed & {
+        "./usr/share/doc/a",
+        "./usr/share/doc/b",
+        "./usr/lib/sysctl.d/1.conf",
+    }
+    assert not list(work.iterdir()), "or it would be given to the engine once more"
+
+
 def test_the_images_of_a_node_are_built_and_put_into_it(engine: Path, built: None, tmp_path: Path) -> None:
     kind, work = tmp_path / "of kind", tmp_path / "work"
     kind.mkdir()
