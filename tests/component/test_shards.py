@@ -60,6 +60,7 @@ def test_two_shards_share_the_resources_and_a_standby_takes_over_one(
 ) -> None:
     install(cluster)
     view = View(cluster, namespace)
+    eventually("what earlier tests had is gone with their namespaces", lambda: not uids(cluster), 60)
     for name in NAMES:
         view.apply("AnomalyDetector", name, detector("x", sourceRef={"name": "nowhere"}))
     share = shares(cluster)
