@@ -65,11 +65,6 @@ GROUPS = {"configmaps": "/api/v1", "serviceaccounts": "/api/v1", "deployments": 
 GROUPS |= {"prometheusrules": MONITORING, "servicemonitors": MONITORING}
 
 
-MONITORING = "/apis/monitoring.coreos.com/v1"
-GROUPS = {"configmaps": "/api/v1", "serviceaccounts": "/api/v1", "deployments": "/apis/apps/v1"}
-GROUPS |= {"prometheusrules": MONITORING, "servicemonitors": MONITORING}
-
-
 def listed(view: View, kind: str) -> dict[str, dict[str, Any]]:
     """All objects of a kind in the namespace, by name."""
     items = view.cluster.api("GET", f"{GROUPS[kind]}/namespaces/{view.namespace}/{kind}")["items"]
