@@ -25,7 +25,7 @@ from .adapters.prometheus.sources import Sources
 from .adapters.recorder import EventRecorder
 from .adapters.telemetry import Telemetry
 from .controllers.kinds import KINDS
-from .controllers.registry import build_registry, kopf_settings, shard_selector
+from .controllers.registry import NoMemories, build_registry, kopf_settings, shard_selector
 from .controllers.runtime import Runtime
 from .core.conventions import EVENT_CONTROLLER
 from .core.models import ModelMemory
@@ -130,6 +130,7 @@ class Leading:
                     started=started,
                 ),
                 settings=kopf_settings(self._settings),
+                memories=NoMemories(),
                 standalone=True,
                 clusterwide=clusterwide,
                 namespaces=self._settings.namespaces,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from opssight_operator.api import GROUP, VERSION
 from opssight_operator.core.sharding import selector_of
@@ -23,6 +24,14 @@ LOGIN_SECONDS = 600  # the projected token is read again after this
 BACKOFFS = (1.0, 1.0, 2.0, 3.0, *(5.0,) * 60)  # a server that comes back is seen within seconds
 CHUNK = 50  # resources of one page of a list, 12 kB each as Python objects; the last page stays as long as the watch
 IDLE_SECONDS = 0.1  # after which kopf forgets the body of an event; it is a task for each resource until then
+
+
+class NoMemories(ResourceMemories):
+    """kopf's memory of each resource, a kilobyte, is for timers, daemons and indices, none of which we have."""
+
+    async def recall(self, raw_body: Any, **options: Any) -> ResourceMemory:
+        """A new one each time, kept by nobody."""
+        return await super().recall(raw_body, **{**options, "ephemeral": True})
 
 
 def build_registry(
