@@ -75,7 +75,7 @@ e2e-kind: $(STAMP) ## The same on a cluster by kind, in Docker or podman; names 
 	@echo "==> the whole product, on a cluster by kind"
 	@OPSSIGHT_E2E_ON=kind $(BIN)/python -m pytest -v -s --durations=15 tests/e2e
 
-chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about 40 minutes)
+chaos: cluster ## The faults of make test for a minute each, and a hundred kills (about half an hour)
 	@OPSSIGHT_CHAOS_SECONDS=60 OPSSIGHT_KILLS=100 $(BIN)/python -m pytest tests/component/test_faults.py tests/component/test_crash.py
 
 soak: cluster ## 5,000 resources at 30 s for a quarter of an hour, beside kopf timers (about 25 minutes), 1 when a goal is missed; SOAK= for options
