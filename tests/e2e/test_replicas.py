@@ -27,6 +27,15 @@ def thresholds(place: Place) -> dict[str, float]:
     }
 
 
+def assert_same(place: Place, before: dict[str, float], after: dict[str, float]) -> None:
+    """Every threshold is as it was, but of policies that let it move with each point, and are due now and then."""
+    policies = json.loads(place.kubectl("get", "thresholdpolicies", "--all-namespaces", "-o", "json"))["items"]
+    moving = {one["metadata"]["name"] for one in policies if one["spec"].get("guardrails", {}).get("cooldown") == "0s"}
+    still = {key: value for key, value in before.items() if json.loads(key)["policy"] not in moving}
+    assert len(still) > 0.5 * len(before)
+    assert {key: after[key] for key in still} == still
+
+
 def leader_and_standby(place: Place) -> tuple[str, str]:
     """The names of two ready pods, the one that leads first."""
     names = wait_for("two ready replicas", place.both_ready, 90)
@@ -52,25 +61,27 @@ def test_killed_pods_come_back_with_the_same_thresholds(place: Place, resources:
     wait_for("a new leader", back, 120)
     after = wait_for("all thresholds again", all_again, 120)
     print(f"thresholds again after {time.monotonic() - began:.0f} s")
-    assert {key: after[key] for key in before} == before
+    assert_same(place, before, after)
     wait_for("every resource Ready", all_ready(place), 120)  # type: ignore[arg-type]
 
 
-def test_the_standby_takes_over_when_the_leader_alone_is_killed(place: Place, resources: int) -> None:
+def test_another_one_takes_over_when_the_leader_alone_is_killed(place: Place, resources: int) -> None:
     """At the latest after a Lease; kubelet says SIGTERM also to a pod that is deleted by force, so mostly at once.
 
-    A replica that dies without a word is in tests/component/test_crash.py.
+    Its account is refused as soon as the API server has forgotten it, and then the Lease is not given back: whoever
+    looks first after its end leads, which may be the new pod. A replica that dies without a word is in
+    tests/component/test_crash.py.
     """
-    leader, standby = leader_and_standby(place)
+    leader, _ = leader_and_standby(place)
     before = wait_for("thresholds", lambda: thresholds(place) or None, 60)
     place.kubectl("delete", "pod", leader, "-n", SYSTEM, "--grace-period=0", "--force")
     began = time.monotonic()
-    wait_for("the standby to lead", lambda: place.leader() == standby or None, 60)
+    wait_for("another one to lead", lambda: (place.leader() or leader) != leader or None, 60)
     took = time.monotonic() - began
-    print(f"the standby leads after {took:.0f} s")
+    print(f"another one leads after {took:.0f} s")
     assert took <= LEASE_SECONDS + 10, "the Lease, then a scrape"
     after = wait_for("all thresholds", lambda: ((t := thresholds(place)).keys() >= before.keys() and t) or None, 60)
-    assert {key: after[key] for key in before} == before
+    assert_same(place, before, after)
 
 
 def test_a_drain_may_take_one_replica_and_not_the_other_as_well(place: Place, resources: int) -> None:

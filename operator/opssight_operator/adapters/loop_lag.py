@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-PAUSE_SECONDS = 0.2  # long enough to cost nothing: 0.02 % of a core
+PAUSE_SECONDS = 0.5  # each look wakes a process that has nothing else to do: five a second were a third of its rest
 
 
 async def watch_loop(heard: Callable[[float], None], pause: float = PAUSE_SECONDS) -> None:

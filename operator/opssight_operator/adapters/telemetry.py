@@ -58,7 +58,7 @@ class Telemetry:
         )
         self._loop_lag = Histogram(
             "opssight_event_loop_lag_seconds",
-            "How late the event loop woke up, looked at five times a second.",
+            "How late the event loop woke up, looked at twice a second.",
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
             registry=self.registry,
         )
