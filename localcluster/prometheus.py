@@ -16,6 +16,7 @@ from .errors import ClusterError
 from .supervision import Supervision
 
 OUT_OF_ORDER = "30d"
+RELOAD_AGAIN = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,16 @@ class Prometheus:
         """Whether it answers queries now."""
         return http.is_ok(f"{self.url}/-/ready")
 
-    def reload(self) -> None:
-        """Read the configuration and the rule files anew."""
-        http.request("POST", f"{self.url}/-/reload", b"")
+    def reload(self, tries: int = 5) -> None:
+        """Read the configuration and the rule files anew; again where a rule file went while it was read."""
+        for last in (n == tries - 1 for n in range(tries)):
+            try:
+                http.request("POST", f"{self.url}/-/reload", b"")
+                return
+            except http.HttpError as error:
+                if last or error.status != 500:
+                    raise
+            time.sleep(RELOAD_AGAIN)
 
     def add_scrape_target(self, target: ScrapeTarget) -> None:
         """Add a job, or replace the one of that name; takes effect at once when it runs."""

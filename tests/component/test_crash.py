@@ -65,7 +65,7 @@ def test_kills_at_any_moment_lose_nothing(cluster: Cluster, installed: None, nam
         view.reaches("tpol", "crash", "Loaded", "RuleLoaded", seconds=60)
         before, objects = _meaning(view), _rules(cluster, namespace)
         assert len(objects) == 2
-        value, began = in_force(), time.time()
+        value, began = eventually("Prometheus evaluates the rule that it has loaded", in_force, 30), time.time()
         assert len(value) == 1
         for number in range(KILLS):
             leaders_hit += replica.leads() and _holder(cluster) == replica.identity

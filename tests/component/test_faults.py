@@ -104,7 +104,9 @@ def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             view.apply("ThresholdPolicy", "steady", policy("faults", guardrails={"cooldown": "1h"}))
             view.reaches("tpol", "steady", "Loaded", "RuleLoaded", seconds=60)
             view.reaches("adet", "steady", "Reconciled", seconds=60)
-            yield World(cluster, kubernetes, prometheus, replica, kubelet, view)
+            world = World(cluster, kubernetes, prometheus, replica, kubelet, view)
+            eventually("Prometheus evaluates the rule that it has loaded", world.recorded, 60)
+            yield world
         finally:
             kubernetes.fault = prometheus.fault = None
             kubelet.end()
