@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,21 @@ def helm(cluster: Cluster, tmp_path: Path) -> Iterator[HelmCommand]:
 
 def clean(cluster: Cluster) -> None:
     """Remove everything that a release may have left."""
-    cluster.kubectl("delete", MARKED, "-A", *MARK, "--ignore-not-found")
+    cluster.kubectl("delete", MARKED, "-A", *MARK, "--ignore-not-found", "--wait=false")
+    eventually("nothing of a release is left", lambda: nudged(cluster), 60, pause=1.0)
+
+
+def nudged(cluster: Cluster) -> bool:
+    """Whether nothing is left; a definition that is makes the API server look at it at once.
+
+    It cannot end one whose storage was just made, and then tries again after pauses that double.
+    """
+    left = left_over(cluster)
+    for name in left:
+        if name.startswith("customresourcedefinition"):
+            with contextlib.suppress(ClusterError):  # it may be gone by now
+                cluster.kubectl("annotate", "--overwrite", name, f"looked-at={time.monotonic()}")
+    return not left
 
 
 def crds(cluster: Cluster) -> dict[str, Any]:

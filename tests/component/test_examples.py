@@ -51,7 +51,8 @@ def examples(kinds, namespace, tmp_path):
 def test_kubernetes_takes_the_examples_one_by_one(kubectl, examples):
     for path in sorted(examples.iterdir()):
         said = kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(path))
-        assert said.strip().endswith("created (server dry run)")
+        # a source belongs to no namespace, and other tests may have one of that name
+        assert said.strip().endswith(("created (server dry run)", "configured (server dry run)"))
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=[path.stem for path in PRESETS])

@@ -54,7 +54,8 @@ def test_examples_become_ready_and_their_rules_are_loaded(
     assert names == {"OpsSightAnomaly", "opssight:threshold"}
     listed = cluster.kubectl("get", "adet,tpol", "-n", view.namespace)
     assert "quiet" in listed and "limit" in listed and "Reconciled" in listed
-    recorded = cluster.prometheus.query(f'opssight:threshold{{policy="limit",namespace="{view.namespace}"}}')
+    query = f'opssight:threshold{{policy="limit",namespace="{view.namespace}"}}'
+    recorded = eventually("Prometheus evaluates the rule that it has loaded", lambda: cluster.prometheus.query(query))
     assert len(recorded) == 1
 
 
