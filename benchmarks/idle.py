@@ -30,7 +30,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.processes import Figure, free_port, measure, process, settle  # noqa: E402  by its path, too
+from benchmarks.processes import Figure, measure, settle  # noqa: E402  by its path, too
+from localcluster.child import process  # noqa: E402
+from localcluster.ports import free_ports  # noqa: E402
 
 GROUP, VERSION, PLURAL = "opssight.dev", "v1alpha1", "anomalydetectors"
 ALL = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
@@ -98,7 +100,7 @@ def evaluations(port: int) -> float | None:
 
 def opssight(cluster: Any, arguments: argparse.Namespace, work: Path) -> list[Figure]:
     """The operator with its production rights: suspended, hourly, and at the interval."""
-    metrics, health = free_port(), free_port()
+    metrics, health = free_ports(2)
     kubeconfig = cluster.kubeconfig_for_service_account(OPERATOR_NAMESPACE, "opssight-operator", work / "kubeconfig")
     environment = os.environ | {
         "KUBECONFIG": str(kubeconfig),

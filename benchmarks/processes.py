@@ -1,14 +1,11 @@
-"""A process that is started, settles, is measured by ``/proc`` and ended."""
+"""A process that settles and is measured by ``/proc``."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,26 +60,3 @@ def settle(
             raise SystemExit(f"not settled after {patience:.0f} s")
         time.sleep(3.0)
     time.sleep(interval)
-
-
-@contextlib.contextmanager
-def process(arguments: list[str], log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A child that is ended by SIGTERM, and by SIGKILL when it does not listen."""
-    with log.open("wb") as out:
-        child = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, env=environment)
-    try:
-        yield child
-    finally:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import idle, processes
+from localcluster.child import process
+from localcluster.ports import free_ports
 
 PAUSE = 10.0  # between two questions to /healthz, which cost the operator CPU: once a second is a third of a rest
 GOAL_CPU, GOAL_RSS, GOAL_LAG, GOAL_GROWTH, GOAL_RUNS = 25.0, 135.0, 10.0, 2.0, 0.99
@@ -130,7 +132,7 @@ def watch(child: subprocess.Popen[bytes], seconds: float, health: int, metrics: 
 
 def opssight(cluster: Any, arguments: argparse.Namespace, work: Path) -> dict[str, Watch]:
     """The operator with its production rights: all suspended, then all at the interval."""
-    metrics, health = processes.free_port(), processes.free_port()
+    metrics, health = free_ports(2)
     account = (idle.OPERATOR_NAMESPACE, "opssight-operator", work / "kubeconfig")
     environment = os.environ | {
         "KUBECONFIG": str(cluster.kubeconfig_for_service_account(*account)),
@@ -149,7 +151,7 @@ def opssight(cluster: Any, arguments: argparse.Namespace, work: Path) -> dict[st
         return bool(now.runs >= arguments.count and now.waiting <= 0.02 * arguments.count)
 
     found = {}
-    with processes.process([sys.executable, "-m", "opssight_operator"], work / "operator.log", environment) as child:
+    with process([sys.executable, "-m", "opssight_operator"], work / "operator.log", environment) as child:
 
         def phase(name: str, seconds: float, outcome: str) -> None:
             began = time.monotonic()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from localcluster import Cluster
+from localcluster.child import process
+from localcluster.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 OPERATOR_NAMESPACE = "opssight-system"
@@ -29,29 +29,6 @@ class Stage:
     metrics_url: str
     operator: subprocess.Popen[bytes]
     operator_log: Path
-
-
-def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def process(arguments: list[str], log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A child that is ended by SIGTERM, and by SIGKILL when it does not listen within 10 s."""
-    with log.open("wb") as out:
-        child = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=ROOT)
-    try:
-        yield child
-    finally:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def install(cluster: Cluster) -> None:
@@ -91,7 +68,7 @@ def stage(work: Path, tell: Callable[[str], None]) -> Iterator[Stage]:
     tell("etcd, kube-apiserver, kube-controller-manager, prometheus-operator, and Prometheus with two weeks of history")
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(Cluster.demo(work / "cluster"))
-        shop_port, metrics_port, health_port = free_port(), free_port(), free_port()
+        shop_port, metrics_port, health_port = free_ports(3)
         tell("a live shop that goes on where the history ends")
         shop = [sys.executable, "-m", "localcluster.shop", "--port", str(shop_port)]
         stack.enter_context(process(shop, work / "shop.log", dict(os.environ)))

@@ -22,7 +22,7 @@ from .errors import ClusterError
 from .health import ServerStatus, statuses
 from .history import Span, incidents, series_after, write_openmetrics
 from .options import Options, Places
-from .ports import free_ports
+from .ports import free_port, free_ports
 from .prometheus import Intervals, Prometheus, ScrapeTarget
 from .servers import HOST
 from .shop_model import Incident
@@ -181,7 +181,7 @@ class Cluster(KubernetesDoor, PrometheusDoor):
 
     def start_shop(self, port: int | None = None) -> str:
         """Start the shop as a server of this cluster, let Prometheus scrape it, and return its address."""
-        port = port or free_ports(1)[0]
+        port = port or free_port()
         argv = [sys.executable, "-m", "localcluster.shop", "--port", str(port), "--seed", str(self.options.seed)]
         self._supervision.spawn("shop", argv, {"PYTHONPATH": str(SOURCE_ROOT)})
         url = f"http://{HOST}:{port}"

@@ -19,6 +19,11 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
+def free_port() -> int:
+    """One such port."""
+    return free_ports(1)[0]
+
+
 def _free(port: int) -> bool:
     with socket.socket() as probe:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localcluster import Cluster, ClusterError, HttpError
+from localcluster.ports import free_ports
 
 from opssight_operator.api import API_VERSION, PLURALS
 
@@ -36,13 +36,6 @@ def eventually(what: str, question: Callable[[], T | bool | None], seconds: floa
             return answer  # type: ignore[no-any-return]
         time.sleep(pause)
     raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {answer!r}")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def install(cluster: Cluster) -> None:
@@ -69,7 +62,7 @@ class OperatorProcess:
     ) -> None:
         self.cluster = cluster
         self.name = name
-        self.metrics_port, self.health_port = free_port(), free_port()
+        self.metrics_port, self.health_port = free_ports(2)
         self.log_file = work / f"{name}.log"
         account = work / f"{name}.kubeconfig"
         cluster.kubeconfig_for_service_account(NAMESPACE, "opssight-operator", account)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from localcluster.ports import free_port
 
 from component.gitops import (
     CHART,
@@ -23,7 +24,7 @@ from component.gitops import (
     resource,
     shop_application,
 )
-from component.operator_process import NAMESPACE, View, eventually, free_port
+from component.operator_process import NAMESPACE, View, eventually
 from opssight_operator.core.conventions import SHARED_MANAGER
 
 

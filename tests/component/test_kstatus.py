@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from localcluster import Cluster
 from localcluster.build import program
+from localcluster.ports import free_port
 
-from component.operator_process import OperatorProcess, View, detector, eventually, free_port, install, policy, working
+from component.operator_process import OperatorProcess, View, detector, eventually, install, policy, working
 
 FINALIZER = "tests.opssight.dev/hold"
 
